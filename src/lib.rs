@@ -1,0 +1,1 @@
+//! health-monitor: the service-health monitor for Docker-composed stacks.

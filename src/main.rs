@@ -1,0 +1,2 @@
+//! The `health-monitor` binary.
+fn main() {}
