@@ -1,0 +1,73 @@
+//! What the configuration says of one service, complete: every default already applied.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::ServiceName;
+
+/// The effective settings of one service that the actors act on. What belongs to one protocol stays with its check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    /// The service's name.
+    pub name: ServiceName,
+    /// Kind of its check: `container`, `tcp`, `kafka`, …
+    pub check: String,
+    /// Where the check goes, for people to read, without secrets; `None` where it needs no address.
+    pub address: Option<String>,
+    /// Which containers bear the service.
+    pub container: Container,
+    /// Services it cannot work without.
+    pub depends_on: Vec<ServiceName>,
+    /// Its outage is an outage of the whole.
+    pub critical: bool,
+    /// From the start of one cycle to the start of the next.
+    pub interval: Duration,
+    /// Time for one attempt.
+    pub timeout: Duration,
+    /// Attempts after the first, within one cycle.
+    pub retries: u32,
+    /// From the start of a cycle to the next while a change is pending.
+    pub retry_interval: Duration,
+    /// Cycles in a row that change the status.
+    pub thresholds: Thresholds,
+    /// Failures in this time after a start are not held against the service.
+    pub start_period: Duration,
+    /// What the container's own HEALTHCHECK does.
+    pub docker_health: DockerHealth,
+    /// Containers that must be good for the service to work at all.
+    pub min_replicas: u32,
+    /// A refused login is a warning and not a failure.
+    pub auth_failure_degrades: bool,
+}
+
+/// Which containers bear a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Container {
+    /// None: the check alone decides.
+    None,
+    /// The ones found by this name: container name or id, else Compose service, else network alias.
+    Named(String),
+}
+
+/// Cycles in a row that change a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thresholds {
+    /// Failing cycles until the service is unhealthy, at least 1.
+    pub failure: u32,
+    /// Passing cycles until it is healthy again, at least 1.
+    pub success: u32,
+}
+
+/// What the container's own HEALTHCHECK does to the status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DockerHealth {
+    /// It decides: unhealthy there is unhealthy here.
+    Decide,
+    /// It warns: degraded, with its output.
+    Warn,
+    /// Nothing.
+    Ignore,
+}
