@@ -1,1 +1,3 @@
 //! health-monitor: the service-health monitor for Docker-composed stacks.
+
+pub mod settings;
