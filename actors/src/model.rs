@@ -20,5 +20,5 @@ pub use name::{InvalidName, ServiceName};
 pub use outcome::{FailureKind, Fault, Outcome, Verdict};
 pub use service::{BreakerView, DurationHistogram, Pending, ServiceState, Totals};
 pub use snapshot::{EngineState, Snapshot};
-pub use spec::{Container, DockerHealth, ServiceSpec, Thresholds};
+pub use spec::{Container, DockerHealth, RetryBackoff, ServiceSpec, Thresholds};
 pub use status::Status;

@@ -27,6 +27,8 @@ pub struct ServiceSpec {
     pub timeout: Duration,
     /// Attempts after the first, within one cycle.
     pub retries: u32,
+    /// Pause before such an attempt.
+    pub retry_backoff: RetryBackoff,
     /// From the start of a cycle to the next while a change is pending.
     pub retry_interval: Duration,
     /// Cycles in a row that change the status.
@@ -49,6 +51,15 @@ pub enum Container {
     None,
     /// The ones found by this name: container name or id, else Compose service, else network alias.
     Named(String),
+}
+
+/// Bounds of the pause before a retry; it doubles from one retry to the next, and jitter draws from all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryBackoff {
+    /// Before the first retry.
+    pub min: Duration,
+    /// Never longer than this; at least `min`.
+    pub max: Duration,
 }
 
 /// Cycles in a row that change a status.
