@@ -15,3 +15,4 @@ pub mod check;
 pub mod model;
 pub mod policy;
 pub mod registry;
+pub mod supervisor;
