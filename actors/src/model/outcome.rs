@@ -81,6 +81,8 @@ pub enum FailureKind {
     Stalled,
     /// Only Docker could tell, and it does not answer.
     DockerUnavailable,
+    /// Several containers fit, and which is meant is not known.
+    Ambiguous,
 }
 
 /// Whose failure it is.
@@ -136,7 +138,8 @@ impl FailureKind {
             | FailureKind::StillRunning
             | FailureKind::Panicked
             | FailureKind::Stalled
-            | FailureKind::DockerUnavailable => Fault::Monitor,
+            | FailureKind::DockerUnavailable
+            | FailureKind::Ambiguous => Fault::Monitor,
         }
     }
 

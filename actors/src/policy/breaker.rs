@@ -1,0 +1,134 @@
+//! The circuit breaker: a service that is down and stays down is asked less often.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::model::{BreakerView, Moment, ServiceSpec};
+
+use super::backoff::Backoff;
+
+/// Failing cycles in a row, of a service that is down, after which the breaker opens.
+pub(super) const OPENS_AFTER: u32 = 5;
+/// From the opening to the first trial, and at most between two, before jitter.
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(15), Duration::from_secs(60));
+/// Jitter: the share by which a pause may be shorter or longer.
+const JITTER: f64 = 0.2;
+/// How long after a trial's timeout its result may still come before it is given up as lost.
+const TRIAL_GRACE: Duration = Duration::from_secs(5);
+
+/// What may be run now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// A cycle with its retries.
+    Cycle,
+    /// One attempt without retries: the trial of an open breaker, which is half open from now on.
+    Trial,
+    /// Nothing before this time: a trial is under way, or not due yet.
+    NotBefore(Instant),
+}
+
+/// Whether cycles run on schedule, and if not, when the next trial does.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) enum Breaker {
+    /// Cycles run on schedule.
+    #[default]
+    Closed,
+    /// Nothing runs before the next trial.
+    Open {
+        /// Trials that failed since it opened.
+        failed_trials: u32,
+        /// When the next trial is due.
+        next_trial: Instant,
+    },
+    /// One trial is under way.
+    HalfOpen {
+        /// Trials that failed since it opened.
+        failed_trials: u32,
+        /// When the trial is taken for lost. Without it a trial whose probe died would keep the breaker half open.
+        lost_at: Instant,
+    },
+}
+
+// === impl Breaker ===
+
+impl Breaker {
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, Breaker::Closed)
+    }
+
+    /// When the next cycle may run at the earliest; `None` while closed.
+    pub(super) fn not_before(&self) -> Option<Instant> {
+        match self {
+            Breaker::Closed => None,
+            Breaker::Open { next_trial, .. } => Some(*next_trial),
+            Breaker::HalfOpen { lost_at, .. } => Some(*lost_at),
+        }
+    }
+
+    /// Asks to run a cycle. At most one trial is under way at any time.
+    pub(super) fn admit(&mut self, spec: &ServiceSpec, now: Moment) -> Admission {
+        match *self {
+            Breaker::Closed => Admission::Cycle,
+            Breaker::Open {
+                failed_trials,
+                next_trial: due,
+            }
+            | Breaker::HalfOpen {
+                failed_trials,
+                lost_at: due,
+            } if due <= now.mono => {
+                *self = Breaker::HalfOpen {
+                    failed_trials,
+                    lost_at: now.mono + spec.timeout + TRIAL_GRACE,
+                };
+                Admission::Trial
+            }
+            Breaker::Open { next_trial: due, .. } | Breaker::HalfOpen { lost_at: due, .. } => Admission::NotBefore(due),
+        }
+    }
+
+    /// A cycle or trial failed, by the service's fault. `failures` counts the failing cycles in a row, this one included.
+    pub(super) fn failed(&mut self, is_down: bool, failures: u32, now: Moment, random: f64) {
+        *self = match *self {
+            Breaker::Closed if is_down && failures >= OPENS_AFTER => Self::open(0, now, random),
+            Breaker::Closed => Breaker::Closed,
+            Breaker::HalfOpen { failed_trials, .. } => Self::open(failed_trials.saturating_add(1), now, random),
+            // A cycle that was under way when the breaker opened tells nothing that is not known.
+            open @ Breaker::Open { .. } => open,
+        };
+    }
+
+    /// A trial ended without having measured the service: it is repeated, and not counted.
+    pub(super) fn unmeasured(&mut self, now: Moment, random: f64) {
+        if let Breaker::HalfOpen { failed_trials, .. } = *self {
+            *self = Self::open(failed_trials, now, random);
+        }
+    }
+
+    /// Something happened that could have mended the service: the next trial is due at once.
+    pub(super) fn mended(&mut self, now: Moment) {
+        if let Breaker::Open { next_trial, .. } = self {
+            *next_trial = now.mono.min(*next_trial);
+        }
+    }
+
+    pub(super) fn view(&self, now: Moment) -> BreakerView {
+        match self {
+            Breaker::Closed => BreakerView::Closed,
+            Breaker::Open { next_trial, .. } => BreakerView::Open {
+                next_trial: now.wall_at(*next_trial),
+            },
+            Breaker::HalfOpen { .. } => BreakerView::HalfOpen,
+        }
+    }
+
+    fn open(failed_trials: u32, now: Moment, random: f64) -> Self {
+        let jitter = 1.0 - JITTER + 2.0 * JITTER * random.clamp(0.0, 1.0);
+        let pause = PAUSES.ceiling(failed_trials).mul_f64(jitter);
+        Breaker::Open {
+            failed_trials,
+            next_trial: now.mono + pause,
+        }
+    }
+}

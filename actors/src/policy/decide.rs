@@ -1,0 +1,219 @@
+//! The one place that makes a status.
+
+use tokio::time::Instant;
+
+use crate::model::{
+    Container, EngineState, FailureKind, Fault, Moment, Outcome, Pending, ServiceSpec, Status, Verdict,
+};
+
+use super::breaker::Breaker;
+use super::condition::Condition;
+use super::matching::Matching;
+use super::preflight::{ambiguous, docker_away, has_address, missing, only_docker_can_tell};
+use super::replicas::condition_of_all;
+use super::staleness::overdue;
+use super::thresholds::Standing;
+use super::{PolicyState, human};
+
+/// Everything that a status depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// The service's settings.
+    pub spec: &'a ServiceSpec,
+    /// Its containers, as they were last known.
+    pub containers: &'a Matching,
+    /// A container of it was seen at some time.
+    pub ever_seen: bool,
+    /// Whether what is known of containers is known now.
+    pub engine: &'a EngineState,
+    /// What its policies remember, [told](PolicyState::observe_containers) of these containers.
+    pub policy: &'a PolicyState,
+    /// What its last cycle found.
+    pub last: Option<&'a Outcome>,
+    /// When its next cycle is due; `None` while no probe has it.
+    pub next_due: Option<Instant>,
+    /// Why the supervisor no longer runs its probe.
+    pub given_up: Option<&'a str>,
+    /// Now.
+    pub now: Moment,
+}
+
+/// A status with its evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The status.
+    pub status: Status,
+    /// One sentence: why.
+    pub reason: String,
+    /// The change that the last cycles announce.
+    pub pending: Option<Pending>,
+}
+
+/// What stands beside the check's word: containers that warn, or that do not exist.
+enum Beside<'a> {
+    Nothing,
+    Warning(String),
+    NeverSeen(&'a str),
+}
+
+/// Makes the status. Containers come first; where they say nothing against the service, its check decides.
+pub fn decide(situation: &Situation<'_>) -> Decision {
+    match look_at_containers(situation) {
+        Ok(beside) => look_at_check(situation, &beside),
+        Err(decision) => decision,
+    }
+}
+
+/// What the containers decide alone, as `Err`, or what they add to the check's word.
+fn look_at_containers<'a>(situation: &Situation<'a>) -> Result<Beside<'a>, Decision> {
+    let Situation { spec, engine, now, .. } = *situation;
+    let Container::Named(name) = &spec.container else {
+        return Ok(Beside::Nothing);
+    };
+    match (engine, situation.containers) {
+        (EngineState::Connecting, _) if only_docker_can_tell(spec) => Err(Decision::of(
+            Status::Unknown,
+            "no result yet: Docker has not answered yet",
+        )),
+        (EngineState::Connecting | EngineState::Disabled | EngineState::Down { .. }, _) => {
+            if only_docker_can_tell(spec) {
+                Err(Decision::of(Status::Error, docker_away(engine, now)))
+            } else {
+                Ok(Beside::Nothing)
+            }
+        }
+        (EngineState::Up, Matching::Ambiguous(candidates)) => {
+            Err(Decision::of(Status::Error, ambiguous(name, candidates)))
+        }
+        (EngineState::Up, Matching::None) if !situation.ever_seen && has_address(spec) => Ok(Beside::NeverSeen(name)),
+        (EngineState::Up, Matching::None) => Err(Decision::of(Status::NotFound, missing(name))),
+        (EngineState::Up, Matching::Found(containers)) => match condition_of_all(spec, containers, now) {
+            Condition::Good => Ok(Beside::Nothing),
+            Condition::Warning(warning) => Ok(Beside::Warning(warning)),
+            Condition::Starting(reason) => Err(Decision::of(Status::Starting, reason)),
+            Condition::Bad(reason) => Err(Decision::of(Status::Unhealthy, reason)),
+        },
+    }
+}
+
+fn look_at_check(situation: &Situation<'_>, beside: &Beside<'_>) -> Decision {
+    let Situation { spec, policy, now, .. } = *situation;
+    if let Some(reason) = situation.given_up {
+        return Decision::of(Status::Error, reason);
+    }
+    if policy.breaker.is_closed()
+        && let Some(late) = overdue(spec, situation.next_due, policy.last_heard, now)
+    {
+        return Decision::of(
+            Status::Unknown,
+            format!("no result: the last cycle is {} overdue", human(late)),
+        );
+    }
+    let Some(last) = situation.last.filter(|_| policy.last_heard.is_some()) else {
+        return without_result(situation);
+    };
+    match last.verdict {
+        Verdict::Fail(FailureKind::Container) => return after_container_finding(situation, last),
+        Verdict::Fail(kind) if kind.fault() == Fault::Monitor => return Decision::of(Status::Error, &last.reason),
+        _ => {}
+    }
+    let Some(settled) = policy.streaks.settled() else {
+        return Decision::of(Status::Starting, format!("{} (within the start period)", last.reason));
+    };
+    let (status, reason) = beside.apply(settled.standing, &settled.reason);
+    let pending = policy.streaks.is_pending().then(|| {
+        let announced = match last.verdict {
+            Verdict::Pass => Standing::Up,
+            Verdict::Warn => Standing::Warned,
+            Verdict::Fail(_) => Standing::Down,
+        };
+        let (seen, needed) = if announced.is_up() {
+            (policy.streaks.successes(), spec.thresholds.success)
+        } else {
+            (policy.streaks.failures(), spec.thresholds.failure)
+        };
+        let (status, reason) = beside.apply(announced, &last.reason);
+        Pending {
+            status,
+            reason,
+            seen,
+            needed,
+        }
+    });
+    Decision {
+        status,
+        reason: with_breaker(policy, reason, now),
+        pending,
+    }
+}
+
+/// No cycle of the present run of the containers has ended.
+fn without_result(situation: &Situation<'_>) -> Decision {
+    let Situation { policy, now, .. } = *situation;
+    if policy.fresh || policy.start_period.is_active(now) {
+        Decision::of(Status::Starting, "the container was started, no result yet")
+    } else {
+        Decision::of(Status::Unknown, "no result yet")
+    }
+}
+
+/// The last cycle asked nobody, because the containers decided. They no longer do.
+fn after_container_finding(situation: &Situation<'_>, last: &Outcome) -> Decision {
+    if situation.engine.is_up() {
+        return without_result(situation);
+    }
+    let away = docker_away(situation.engine, situation.now);
+    Decision::of(Status::Error, format!("{away} (last seen: {})", last.reason))
+}
+
+/// A reason with what the breaker does. The time of the next trial is a time of day, so that it stays the same until then.
+fn with_breaker(policy: &PolicyState, reason: String, now: Moment) -> String {
+    let failures = policy.streaks.failures();
+    match policy.breaker {
+        Breaker::Closed => reason,
+        Breaker::Open { next_trial, .. } => {
+            let time = now.wall_at(next_trial).strftime("%H:%M:%S");
+            format!("{reason} (breaker open after {failures} failed cycles, next trial at {time} UTC)")
+        }
+        Breaker::HalfOpen { .. } => {
+            format!("{reason} (breaker open after {failures} failed cycles, a trial is under way)")
+        }
+    }
+}
+
+// === impl Beside ===
+
+impl Beside<'_> {
+    /// The status that a standing by the check makes, and its reason.
+    fn apply(&self, standing: Standing, reason: &str) -> (Status, String) {
+        let status = match standing {
+            Standing::Up => Status::Healthy,
+            Standing::Warned => Status::Degraded,
+            Standing::Down => Status::Unhealthy,
+        };
+        match self {
+            Beside::Nothing => (status, reason.to_owned()),
+            Beside::Warning(warning) if status.is_up() => (Status::Degraded, format!("{reason}; {warning}")),
+            Beside::Warning(warning) => (status, format!("{reason}; {warning}")),
+            Beside::NeverSeen(name) if status.is_up() => {
+                (status, format!("{reason} (answers although {})", missing(name)))
+            }
+            Beside::NeverSeen(name) => (
+                Status::NotFound,
+                format!("{}, and its address does not answer: {reason}", missing(name)),
+            ),
+        }
+    }
+}
+
+// === impl Decision ===
+
+impl Decision {
+    fn of(status: Status, reason: impl Into<String>) -> Self {
+        Self {
+            status,
+            reason: reason.into(),
+            pending: None,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Which containers bear a service.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::model::{Container, ContainerState};
+
+use super::condition::REPLACE_LABEL;
+
+const PROJECT_LABEL: &str = "com.docker.compose.project";
+const SERVICE_LABEL: &str = "com.docker.compose.service";
+/// `True` on containers of `docker compose run`.
+const ONE_OFF_LABEL: &str = "com.docker.compose.oneoff";
+
+/// The containers that were found for a service.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Matching {
+    /// These, at least one, the oldest first.
+    Found(Arc<[Arc<ContainerState>]>),
+    /// Several that cannot all be meant, by name.
+    Ambiguous(Vec<String>),
+    /// None, or none is wanted.
+    None,
+}
+
+/// All containers, ordered for look-ups. Built once for each change of the inventory; a look-up costs a few hashes.
+#[derive(Debug, Clone, Default)]
+pub struct ContainerIndex {
+    by_name: HashMap<String, Arc<ContainerState>>,
+    by_id: HashMap<String, Arc<ContainerState>>,
+    by_service: HashMap<String, Vec<Arc<ContainerState>>>,
+    by_alias: HashMap<String, Vec<Arc<ContainerState>>>,
+    /// Containers that Compose made to take another's place and has not started, by that one's name or id.
+    replacements: HashMap<String, Arc<ContainerState>>,
+}
+
+// === impl Matching ===
+
+impl Matching {
+    /// The containers; none where they are ambiguous.
+    pub fn containers(&self) -> &[Arc<ContainerState>] {
+        match self {
+            Matching::Found(containers) => containers,
+            Matching::Ambiguous(_) | Matching::None => &[],
+        }
+    }
+}
+
+// === impl ContainerIndex ===
+
+impl ContainerIndex {
+    /// Orders `containers`. With a `project`, Compose's service names mean services of that project only.
+    pub fn new<'a>(containers: impl IntoIterator<Item = &'a Arc<ContainerState>>, project: Option<&str>) -> Self {
+        let mut index = Self::default();
+        for container in containers {
+            index.add(container, project);
+        }
+        index
+    }
+
+    /// The containers that bear a service: by name or id, else by Compose service, else by network alias. Left out are
+    /// containers of `docker compose run`, and of a container and its replacement the one that does not count.
+    pub fn find(&self, wanted: &Container) -> Matching {
+        let Container::Named(name) = wanted else {
+            return Matching::None;
+        };
+        if let Some(exact) = self.by_name.get(name).or_else(|| self.by_id.get(name)) {
+            return found(vec![self.successor(exact)]);
+        }
+        // Between the old one's removal and the new one's renaming nobody bears the name.
+        if let Some(replacement) = self.replacements.get(name) {
+            return found(vec![Arc::clone(replacement)]);
+        }
+        let group = self.by_service.get(name).or_else(|| self.by_alias.get(name));
+        group.map_or(Matching::None, |group| self.find_in(group))
+    }
+
+    fn add(&mut self, container: &Arc<ContainerState>, project: Option<&str>) {
+        self.by_name.insert(container.name.clone(), Arc::clone(container));
+        self.by_id.insert(container.key.id.to_string(), Arc::clone(container));
+        self.by_id
+            .insert(container.key.short_id().to_owned(), Arc::clone(container));
+        if let Some(replaced) = container.label(REPLACE_LABEL)
+            && container.started_at.is_none()
+        {
+            self.replacements.insert(replaced.to_owned(), Arc::clone(container));
+        }
+        let is_one_off = container
+            .label(ONE_OFF_LABEL)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if is_one_off {
+            return;
+        }
+        let is_in_project = project.is_none() || project == container.label(PROJECT_LABEL);
+        if let Some(service) = container.label(SERVICE_LABEL)
+            && is_in_project
+        {
+            let group = self.by_service.entry(service.to_owned()).or_default();
+            group.push(Arc::clone(container));
+        }
+        for alias in container.networks.values().flat_map(|network| &network.aliases) {
+            let group = self.by_alias.entry(alias.clone()).or_default();
+            // The same alias in several networks is one.
+            if group.last().is_none_or(|last| last.key != container.key) {
+                group.push(Arc::clone(container));
+            }
+        }
+    }
+
+    /// All of a group where they are one Compose service, or the only one.
+    fn find_in(&self, group: &[Arc<ContainerState>]) -> Matching {
+        let mut unlike = BTreeSet::new();
+        let mut members = BTreeMap::new();
+        for container in group {
+            unlike.insert(match container.label(SERVICE_LABEL) {
+                Some(service) => (container.label(PROJECT_LABEL), service),
+                None => (None, container.key.id.as_ref()),
+            });
+            let counted = self.successor(container);
+            members.insert(counted.key.clone(), counted);
+        }
+        if unlike.len() > 1 {
+            let mut candidates: Vec<String> = group.iter().map(|container| container.name.clone()).collect();
+            candidates.sort_unstable();
+            return Matching::Ambiguous(candidates);
+        }
+        // Where the replaced one still counts, its replacement does not yet.
+        let replaced_runs = |container: &Arc<ContainerState>| {
+            container.started_at.is_none()
+                && container.label(REPLACE_LABEL).is_some_and(|replaced| {
+                    let old = self.by_name.get(replaced).or_else(|| self.by_id.get(replaced));
+                    old.is_some_and(|old| old.key != container.key && old.is_running())
+                })
+        };
+        members.retain(|_, container| !replaced_runs(container));
+        found(members.into_values().collect())
+    }
+
+    /// The container itself, or, once it no longer runs, the one that Compose made to take its place.
+    fn successor(&self, container: &Arc<ContainerState>) -> Arc<ContainerState> {
+        let replacement = self
+            .replacements
+            .get(&container.name)
+            .or_else(|| self.replacements.get(container.key.id.as_ref()));
+        match replacement {
+            Some(replacement) if !container.is_running() => Arc::clone(replacement),
+            _ => Arc::clone(container),
+        }
+    }
+}
+
+fn found(mut containers: Vec<Arc<ContainerState>>) -> Matching {
+    containers.sort_by(|a, b| a.created.cmp(&b.created).then_with(|| a.key.cmp(&b.key)));
+    if containers.is_empty() {
+        Matching::None
+    } else {
+        Matching::Found(containers.into())
+    }
+}

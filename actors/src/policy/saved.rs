@@ -1,0 +1,98 @@
+//! A policy state in a form that outlives the process.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Moment;
+
+use super::PolicyState;
+use super::breaker::Breaker;
+use super::flapping::FlapWindow;
+use super::incarnation::Incarnation;
+use super::start_period::StartPeriod;
+use super::thresholds::Streaks;
+
+/// A saved [`PolicyState`]: durations that remained at a wall time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedPolicy {
+    saved_at: Timestamp,
+    incarnation: Option<Incarnation>,
+    fresh: bool,
+    start_period_left: Option<Duration>,
+    streaks: Streaks,
+    breaker: Option<SavedBreaker>,
+    flapping: FlapWindow,
+    heard_ago: Option<Duration>,
+}
+
+/// A breaker that is not closed. A trial under way is lost with the process, so it is due again at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SavedBreaker {
+    failed_trials: u32,
+    next_trial_in: Duration,
+}
+
+impl PolicyState {
+    /// The state as it is now, for [`PolicyState::restore`].
+    pub fn save(&self, now: Moment) -> SavedPolicy {
+        let breaker = match self.breaker {
+            Breaker::Closed => None,
+            Breaker::Open {
+                failed_trials,
+                next_trial,
+            } => Some(SavedBreaker {
+                failed_trials,
+                next_trial_in: next_trial.saturating_duration_since(now.mono),
+            }),
+            Breaker::HalfOpen { failed_trials, .. } => Some(SavedBreaker {
+                failed_trials,
+                next_trial_in: Duration::ZERO,
+            }),
+        };
+        SavedPolicy {
+            saved_at: now.wall,
+            incarnation: self.incarnation.clone(),
+            fresh: self.fresh,
+            start_period_left: self
+                .start_period
+                .ends
+                .map(|ends| ends.saturating_duration_since(now.mono)),
+            streaks: self.streaks.clone(),
+            breaker,
+            flapping: self.flapping.clone(),
+            heard_ago: self.last_heard.map(|heard| now.mono.saturating_duration_since(heard)),
+        }
+    }
+
+    /// The state that was saved, with the time since then taken into account by the wall clock.
+    pub fn restore(saved: SavedPolicy, now: Moment) -> Self {
+        let elapsed = now.since_wall(saved.saved_at);
+        let deadline = |left: Duration| now.mono + left.saturating_sub(elapsed);
+        Self {
+            incarnation: saved.incarnation,
+            // No cycle of before is under way.
+            counts_from: None,
+            fresh: saved.fresh,
+            start_period: StartPeriod {
+                ends: saved.start_period_left.map(deadline),
+            },
+            streaks: saved.streaks,
+            breaker: match saved.breaker {
+                None => Breaker::Closed,
+                Some(SavedBreaker {
+                    failed_trials,
+                    next_trial_in,
+                }) => Breaker::Open {
+                    failed_trials,
+                    next_trial: deadline(next_trial_in),
+                },
+            },
+            flapping: saved.flapping,
+            last_heard: saved
+                .heard_ago
+                .map(|ago| now.mono.checked_sub(ago.saturating_add(elapsed)).unwrap_or(now.mono)),
+        }
+    }
+}
