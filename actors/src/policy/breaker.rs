@@ -106,10 +106,14 @@ impl Breaker {
         }
     }
 
-    /// Something happened that could have mended the service: the next trial is due at once.
-    pub(super) fn mended(&mut self, now: Moment) {
-        if let Breaker::Open { next_trial, .. } = self {
-            *next_trial = now.mono.min(*next_trial);
+    /// Something happened that could have mended the service: the next trial is due at once. True where there is one.
+    pub(super) fn mended(&mut self, now: Moment) -> bool {
+        match self {
+            Breaker::Open { next_trial, .. } => {
+                *next_trial = now.mono.min(*next_trial);
+                true
+            }
+            Breaker::Closed | Breaker::HalfOpen { .. } => false,
         }
     }
 

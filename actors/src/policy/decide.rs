@@ -12,7 +12,7 @@ use super::matching::Matching;
 use super::preflight::{ambiguous, docker_away, has_address, missing, only_docker_can_tell};
 use super::replicas::condition_of_all;
 use super::staleness::overdue;
-use super::thresholds::Standing;
+use super::thresholds::{Settled, Standing};
 use super::{PolicyState, human};
 
 /// Everything that a status depends on.
@@ -22,8 +22,6 @@ pub struct Situation<'a> {
     pub spec: &'a ServiceSpec,
     /// Its containers, as they were last known.
     pub containers: &'a Matching,
-    /// A container of it was seen at some time.
-    pub ever_seen: bool,
     /// Whether what is known of containers is known now.
     pub engine: &'a EngineState,
     /// What its policies remember, [told](PolicyState::observe_containers) of these containers.
@@ -85,7 +83,9 @@ fn look_at_containers<'a>(situation: &Situation<'a>) -> Result<Beside<'a>, Decis
         (EngineState::Up, Matching::Ambiguous(candidates)) => {
             Err(Decision::of(Status::Error, ambiguous(name, candidates)))
         }
-        (EngineState::Up, Matching::None) if !situation.ever_seen && has_address(spec) => Ok(Beside::NeverSeen(name)),
+        (EngineState::Up, Matching::None) if !situation.policy.ever_seen() && has_address(spec) => {
+            Ok(Beside::NeverSeen(name))
+        }
         (EngineState::Up, Matching::None) => Err(Decision::of(Status::NotFound, missing(name))),
         (EngineState::Up, Matching::Found(containers)) => match condition_of_all(spec, containers, now) {
             Condition::Good => Ok(Beside::Nothing),
@@ -102,7 +102,7 @@ fn look_at_check(situation: &Situation<'_>, beside: &Beside<'_>) -> Decision {
         return Decision::of(Status::Error, reason);
     }
     if policy.breaker.is_closed()
-        && let Some(late) = overdue(spec, situation.next_due, policy.last_heard, now)
+        && let Some(late) = overdue(spec, situation.next_due, policy.last_heard.or(policy.counts_from), now)
     {
         return Decision::of(
             Status::Unknown,
@@ -112,39 +112,65 @@ fn look_at_check(situation: &Situation<'_>, beside: &Beside<'_>) -> Decision {
     let Some(last) = situation.last.filter(|_| policy.last_heard.is_some()) else {
         return without_result(situation);
     };
-    match last.verdict {
-        Verdict::Fail(FailureKind::Container) => return after_container_finding(situation, last),
-        Verdict::Fail(kind) if kind.fault() == Fault::Monitor => return Decision::of(Status::Error, &last.reason),
-        _ => {}
+    if let Some(decision) = look_at_fault(situation, last) {
+        return decision;
     }
-    let Some(settled) = policy.streaks.settled() else {
-        return Decision::of(Status::Starting, format!("{} (within the start period)", last.reason));
-    };
-    let (status, reason) = beside.apply(settled.standing, &settled.reason);
-    let pending = policy.streaks.is_pending().then(|| {
-        let announced = match last.verdict {
-            Verdict::Pass => Standing::Up,
-            Verdict::Warn => Standing::Warned,
-            Verdict::Fail(_) => Standing::Down,
-        };
-        let (seen, needed) = if announced.is_up() {
-            (policy.streaks.successes(), spec.thresholds.success)
-        } else {
-            (policy.streaks.failures(), spec.thresholds.failure)
-        };
-        let (status, reason) = beside.apply(announced, &last.reason);
-        Pending {
-            status,
-            reason,
-            seen,
-            needed,
+    match policy.streaks.settled() {
+        Some(settled) => {
+            let (status, reason) = beside.apply(settled);
+            Decision {
+                status,
+                reason: with_breaker(policy, reason, now),
+                pending: pending(situation, beside),
+            }
         }
-    });
-    Decision {
-        status,
-        reason: with_breaker(policy, reason, now),
-        pending,
+        None if is_service_failure(last.verdict) => {
+            Decision::of(Status::Starting, format!("{} (within the start period)", last.reason))
+        }
+        None => without_result(situation),
     }
+}
+
+/// What a last cycle that could not ask the service leaves to say. `None` where the verdict on the service stands.
+fn look_at_fault(situation: &Situation<'_>, last: &Outcome) -> Option<Decision> {
+    let engine = situation.engine;
+    let Verdict::Fail(kind) = last.verdict else {
+        return None;
+    };
+    match kind {
+        // The containers had decided alone, and no longer do; what was settled before holds until the next cycle.
+        FailureKind::Container | FailureKind::DockerUnavailable | FailureKind::Ambiguous if engine.is_up() => None,
+        FailureKind::Container => {
+            let away = docker_away(engine, situation.now);
+            Some(Decision::of(
+                Status::Error,
+                format!("{away} (before that: {})", last.reason),
+            ))
+        }
+        _ if kind.fault() == Fault::Monitor => Some(Decision::of(Status::Error, &last.reason)),
+        _ => None,
+    }
+}
+
+fn is_service_failure(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Fail(kind) if kind != FailureKind::Container && kind.fault() != Fault::Monitor)
+}
+
+fn pending(situation: &Situation<'_>, beside: &Beside<'_>) -> Option<Pending> {
+    let Situation { spec, policy, .. } = *situation;
+    let announced = policy.streaks.announced()?;
+    let (seen, needed) = if announced.standing.is_up() {
+        (policy.streaks.successes(), spec.thresholds.success)
+    } else {
+        (policy.streaks.failures(), spec.thresholds.failure)
+    };
+    let (status, reason) = beside.apply(announced);
+    Some(Pending {
+        status,
+        reason,
+        seen,
+        needed,
+    })
 }
 
 /// No cycle of the present run of the containers has ended.
@@ -157,15 +183,6 @@ fn without_result(situation: &Situation<'_>) -> Decision {
     }
 }
 
-/// The last cycle asked nobody, because the containers decided. They no longer do.
-fn after_container_finding(situation: &Situation<'_>, last: &Outcome) -> Decision {
-    if situation.engine.is_up() {
-        return without_result(situation);
-    }
-    let away = docker_away(situation.engine, situation.now);
-    Decision::of(Status::Error, format!("{away} (last seen: {})", last.reason))
-}
-
 /// A reason with what the breaker does. The time of the next trial is a time of day, so that it stays the same until then.
 fn with_breaker(policy: &PolicyState, reason: String, now: Moment) -> String {
     let failures = policy.streaks.failures();
@@ -173,10 +190,10 @@ fn with_breaker(policy: &PolicyState, reason: String, now: Moment) -> String {
         Breaker::Closed => reason,
         Breaker::Open { next_trial, .. } => {
             let time = now.wall_at(next_trial).strftime("%H:%M:%S");
-            format!("{reason} (breaker open after {failures} failed cycles, next trial at {time} UTC)")
+            format!("{reason} (breaker open: {failures} cycles in a row failed, next trial at {time} UTC)")
         }
         Breaker::HalfOpen { .. } => {
-            format!("{reason} (breaker open after {failures} failed cycles, a trial is under way)")
+            format!("{reason} (breaker open: {failures} cycles in a row failed, a trial is under way)")
         }
     }
 }
@@ -185,14 +202,14 @@ fn with_breaker(policy: &PolicyState, reason: String, now: Moment) -> String {
 
 impl Beside<'_> {
     /// The status that a standing by the check makes, and its reason.
-    fn apply(&self, standing: Standing, reason: &str) -> (Status, String) {
+    fn apply(&self, Settled { standing, reason }: &Settled) -> (Status, String) {
         let status = match standing {
             Standing::Up => Status::Healthy,
             Standing::Warned => Status::Degraded,
             Standing::Down => Status::Unhealthy,
         };
         match self {
-            Beside::Nothing => (status, reason.to_owned()),
+            Beside::Nothing => (status, reason.clone()),
             Beside::Warning(warning) if status.is_up() => (Status::Degraded, format!("{reason}; {warning}")),
             Beside::Warning(warning) => (status, format!("{reason}; {warning}")),
             Beside::NeverSeen(name) if status.is_up() => {

@@ -38,10 +38,10 @@ pub struct ContainerIndex {
 
 impl Matching {
     /// The containers; none where they are ambiguous.
-    pub fn containers(&self) -> &[Arc<ContainerState>] {
+    pub fn containers(&self) -> Arc<[Arc<ContainerState>]> {
         match self {
-            Matching::Found(containers) => containers,
-            Matching::Ambiguous(_) | Matching::None => &[],
+            Matching::Found(containers) => Arc::clone(containers),
+            Matching::Ambiguous(_) | Matching::None => Arc::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::check::CheckFailure;
 use crate::model::{Container, EngineState, FailureKind, Moment, ServiceSpec};
 
+use super::PolicyState;
 use super::condition::Condition;
 use super::human;
 use super::matching::Matching;
@@ -16,7 +17,7 @@ const CONTAINER_CHECK: &str = "container";
 pub fn preflight(
     spec: &ServiceSpec,
     containers: &Matching,
-    ever_seen: bool,
+    policy: &PolicyState,
     engine: &EngineState,
     now: Moment,
 ) -> Option<CheckFailure> {
@@ -29,7 +30,7 @@ pub fn preflight(
     }
     match containers {
         Matching::Ambiguous(candidates) => Some(CheckFailure::new(FailureKind::Ambiguous, ambiguous(name, candidates))),
-        Matching::None if ever_seen || !has_address(spec) => {
+        Matching::None if policy.ever_seen() || !has_address(spec) => {
             Some(CheckFailure::new(FailureKind::Container, missing(name)))
         }
         Matching::None => None,

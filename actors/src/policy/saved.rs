@@ -90,6 +90,7 @@ impl PolicyState {
                 },
             },
             flapping: saved.flapping,
+            anchor: None,
             last_heard: saved
                 .heard_ago
                 .map(|ago| now.mono.checked_sub(ago.saturating_add(elapsed)).unwrap_or(now.mono)),

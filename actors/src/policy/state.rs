@@ -10,6 +10,7 @@ use crate::model::{BreakerView, ContainerState, FailureKind, Fault, Moment, Outc
 use super::breaker::{Admission, Breaker};
 use super::flapping::FlapWindow;
 use super::incarnation::{Incarnation, Turn};
+use super::schedule;
 use super::start_period::StartPeriod;
 use super::thresholds::{Standing, Streaks};
 
@@ -19,7 +20,7 @@ use super::thresholds::{Standing, Streaks};
 /// container changes to their copy: the same input makes the same state.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PolicyState {
-    /// `None` until containers were observed for the first time.
+    /// `None` until a container was seen for the first time.
     pub(super) incarnation: Option<Incarnation>,
     /// A cycle that began before this measured an earlier run of the containers, and counts for nothing.
     pub(super) counts_from: Option<Instant>,
@@ -31,6 +32,8 @@ pub struct PolicyState {
     pub(super) flapping: FlapWindow,
     /// When the last cycle that counts ended; `None` before the first of this run of the containers.
     pub(super) last_heard: Option<Instant>,
+    /// Cycles on schedule fall on this time and whole intervals from it; `None` before the first cycle has ended.
+    pub(super) anchor: Option<Instant>,
 }
 
 /// Whether a cycle should run before its time.
@@ -50,11 +53,12 @@ impl PolicyState {
         Self::default()
     }
 
-    /// The service's containers are these now. Idempotent.
+    /// The service's containers are these now, as a list of the engine's says; not to be called with what is merely
+    /// unknown. Idempotent.
     ///
     /// A new id or start time resets streaks, closes the breaker and begins a start period (none after an unplanned
-    /// exit); what was settled before is void, unless another replica ran on. The first look at containers that ran
-    /// before the monitor resets nothing.
+    /// exit); what was settled before is void, unless another replica ran on. The first look at a container that ran
+    /// before the monitor resets nothing that is known to work.
     pub fn observe_containers(
         &mut self,
         spec: &ServiceSpec,
@@ -62,15 +66,12 @@ impl PolicyState {
         now: Moment,
     ) -> Urgency {
         let current = Incarnation::of(containers);
-        let Some(before) = self.incarnation.as_ref() else {
-            self.first_look(spec, containers, &current, now);
-            self.incarnation = Some(current);
-            return Urgency::Keep;
+        let turn = match &self.incarnation {
+            None if containers.is_empty() => return Urgency::Keep,
+            None => return self.first_look(spec, containers, current, now),
+            Some(before) if *before == current => return Urgency::Keep,
+            Some(before) => current.turn_since(before),
         };
-        if *before == current {
-            return Urgency::Keep;
-        }
-        let turn = current.turn_since(before);
         self.incarnation = Some(current);
         match turn {
             Turn::Started { index } => {
@@ -84,7 +85,9 @@ impl PolicyState {
                 self.streaks.restart();
                 self.breaker = Breaker::Closed;
             }
-            Turn::Reconnected => self.breaker.mended(now),
+            Turn::Reconnected => {
+                self.breaker.mended(now);
+            }
             Turn::Stopped => {
                 self.start_period.end();
                 self.flapping.push(Standing::Down);
@@ -95,6 +98,11 @@ impl PolicyState {
         Urgency::RunNow
     }
 
+    /// A container of the service was seen at some time.
+    pub fn ever_seen(&self) -> bool {
+        self.incarnation.is_some()
+    }
+
     /// Asks whether a cycle may run now. Every cycle asks first; an admitted one ends with [`PolicyState::record`].
     pub fn admit(&mut self, spec: &ServiceSpec, now: Moment) -> Admission {
         self.breaker.admit(spec, now)
@@ -102,6 +110,7 @@ impl PolicyState {
 
     /// One cycle ended. `outcome` has been [attributed](super::attribute). `random` is in `[0, 1)`.
     pub fn record(&mut self, spec: &ServiceSpec, outcome: &Outcome, now: Moment, random: f64) {
+        self.anchor.get_or_insert_with(|| schedule::anchor(spec, now));
         if self.is_void(outcome, now) {
             self.breaker.unmeasured(now, random);
             return;
@@ -139,10 +148,20 @@ impl PolicyState {
         }
     }
 
+    /// A cycle was discarded, or ended without an outcome: where it was a trial, another one takes its place.
+    pub fn abandon_cycle(&mut self, now: Moment, random: f64) {
+        self.breaker.unmeasured(now, random);
+    }
+
     /// Something happened that could have mended the service: a dependency recovered, or a person asks. An open
-    /// breaker's trial is due at once.
-    pub fn mended(&mut self, now: Moment) {
-        self.breaker.mended(now);
+    /// breaker's trial is due at once; returns whether there is one.
+    pub fn mended(&mut self, now: Moment) -> bool {
+        self.breaker.mended(now)
+    }
+
+    /// A cycle may make retries: not while the breaker is open or half open.
+    pub fn may_retry(&self) -> bool {
+        self.breaker.is_closed()
     }
 
     /// The circuit breaker as it is shown.
@@ -160,23 +179,30 @@ impl PolicyState {
         self.streaks.is_pending() || self.start_period.is_active(now)
     }
 
+    /// The first container is seen. What is known to work without it goes on; what was failing gets its start period.
     fn first_look(
         &mut self,
         spec: &ServiceSpec,
         containers: &[Arc<ContainerState>],
-        current: &Incarnation,
+        current: Incarnation,
         now: Moment,
-    ) {
-        let Some(container) = current.last_started().and_then(|index| containers.get(index)) else {
-            return;
+    ) -> Urgency {
+        let started = current.last_started().and_then(|index| containers.get(index));
+        self.incarnation = Some(current);
+        let is_known_to_work = self.streaks.settled().is_some() && !self.streaks.is_down();
+        let Some(container) = started.filter(|_| !is_known_to_work) else {
+            return Urgency::Keep;
         };
-        let never_passed = self.streaks.settled().is_none() || self.streaks.is_down();
-        if never_passed {
-            self.start_period = StartPeriod::after_start(spec, container, now);
-            if self.start_period.is_active(now) {
-                self.streaks = Streaks::default();
-            }
+        let was_asked = self.last_heard.is_some();
+        let start_period = StartPeriod::after_start(spec, container, now);
+        if start_period.is_active(now) {
+            self.begin_anew(now);
+            self.start_period = start_period;
+        } else {
+            self.breaker.mended(now);
         }
+        // A first cycle that is still to come has its place in the schedule.
+        if was_asked { Urgency::RunNow } else { Urgency::Keep }
     }
 
     fn begin_anew(&mut self, now: Moment) {

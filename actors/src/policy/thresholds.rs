@@ -30,6 +30,8 @@ pub(super) struct Streaks {
     failures: u32,
     successes: u32,
     settled: Option<Settled>,
+    /// What the last cycles say instead, too few to settle it.
+    announced: Option<Settled>,
 }
 
 // === impl Standing ===
@@ -63,29 +65,29 @@ impl Streaks {
             .is_some_and(|settled| settled.standing == Standing::Down)
     }
 
-    /// The last cycles say otherwise than what is settled.
+    /// What the last cycles say otherwise than what is settled.
+    pub(super) fn announced(&self) -> Option<&Settled> {
+        self.announced.as_ref()
+    }
+
     pub(super) fn is_pending(&self) -> bool {
-        match &self.settled {
-            Some(settled) if settled.standing.is_up() => self.failures > 0,
-            Some(_) => self.successes > 0,
-            None => false,
-        }
+        self.announced.is_some()
     }
 
     /// Begins to count anew, and keeps what is settled.
     pub(super) fn restart(&mut self) {
         self.failures = 0;
         self.successes = 0;
+        self.announced = None;
     }
 
     /// A cycle passed. Without an earlier verdict it decides alone.
     pub(super) fn passed(&mut self, warned: bool, reason: &str, thresholds: Thresholds) {
         self.failures = 0;
         self.successes = self.successes.saturating_add(1);
-        if !self.is_down() || self.successes >= thresholds.success {
-            let standing = if warned { Standing::Warned } else { Standing::Up };
-            self.settle(standing, reason);
-        }
+        let standing = if warned { Standing::Warned } else { Standing::Up };
+        let is_enough = !self.is_down() || self.successes >= thresholds.success;
+        self.take(standing, reason, is_enough);
     }
 
     /// A cycle failed. Without an earlier verdict it decides alone.
@@ -93,15 +95,20 @@ impl Streaks {
         self.successes = 0;
         self.failures = self.failures.saturating_add(1);
         let is_up = self.settled.as_ref().is_some_and(|settled| settled.standing.is_up());
-        if !is_up || self.failures >= thresholds.failure {
-            self.settle(Standing::Down, reason);
-        }
+        let is_enough = !is_up || self.failures >= thresholds.failure;
+        self.take(Standing::Down, reason, is_enough);
     }
 
-    fn settle(&mut self, standing: Standing, reason: &str) {
-        self.settled = Some(Settled {
+    fn take(&mut self, standing: Standing, reason: &str, is_enough: bool) {
+        let said = Some(Settled {
             standing,
             reason: reason.to_owned(),
         });
+        if is_enough {
+            self.settled = said;
+            self.announced = None;
+        } else {
+            self.announced = said;
+        }
     }
 }
