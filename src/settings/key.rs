@@ -31,7 +31,8 @@ pub enum KeyKind {
         /// The most that is allowed.
         max: u64,
     },
-    /// A span of time (`"500ms"`, `"10s"`, `"5m"`). Normal form: a number of milliseconds within the bounds.
+    /// A span of time (`"500ms"`, `"10s"`, `"5m"`). Normal form: its text, for
+    /// `#[serde(with = "crate::settings::duration")]`.
     Duration {
         /// The least that is allowed.
         min: Duration,

@@ -1,10 +1,9 @@
 //! Values that were already held against a schema, on their way to what they configure.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+
 use serde_json::{Map, Value};
 
 /// What the configuration says for the keys of one schema, each in the normal form of its
@@ -77,17 +76,12 @@ impl InvalidValue {
     }
 }
 
-/// Reads the normal form of a duration, milliseconds: `#[serde(deserialize_with = "millis")]`.
-///
-/// # Errors
-///
-/// Where it is not a whole number.
-pub fn millis<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    u64::deserialize(from).map(Duration::from_millis)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use serde::Deserialize;
+
     use super::*;
     use crate::secret::Secret;
 
@@ -95,7 +89,7 @@ mod tests {
     struct Login {
         user: String,
         password: Option<Secret>,
-        #[serde(deserialize_with = "millis")]
+        #[serde(with = "crate::settings::duration")]
         patience: Duration,
     }
 
@@ -104,7 +98,7 @@ mod tests {
         let values = Values::default()
             .with("user", "monitor")
             .with("password", "hunter2")
-            .with("patience", 1500);
+            .with("patience", "1s500ms");
         let login: Login = values.read().unwrap();
         assert_eq!(login.user, "monitor");
         assert_eq!(login.password.unwrap().expose(), "hunter2");

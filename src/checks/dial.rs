@@ -1,0 +1,226 @@
+//! Addresses, and the way to a TCP connection: every check but `container` begins here.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use health_monitor_actors::check::{Attempt, CheckFailure, Finding};
+use health_monitor_actors::model::{FailureKind, Fault};
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, lookup_host};
+
+use super::deadline::Deadline;
+use super::failure;
+
+/// How long the resolver may take where Docker's own word on the address can stand in for its answer.
+const RESOLVER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the other side may take to close after we did.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Most that is read and thrown away while the other side closes, in bytes.
+const CLOSE_READS: usize = 64 * 1024;
+
+/// A host and a port, as in `kafka:29092`.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Address {
+    text: Box<str>,
+    host: Box<str>,
+    /// The host, where it is no name: then nothing needs to be looked up.
+    ip: Option<IpAddr>,
+    port: u16,
+}
+
+/// A text that is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not host:port (an IPv6 address stands in brackets: [::1]:1883)")]
+pub(super) struct InvalidAddress(String);
+
+/// A connection, and how its address was found.
+#[derive(Debug)]
+pub(super) struct Dialed {
+    /// The connection.
+    pub(super) stream: TcpStream,
+    /// The name did not resolve, for this reason; the address is the one that Docker gives for the container.
+    pub(super) unresolved: Option<String>,
+}
+
+/// Connects to the address: resolves its name and tries each address it has, in their order.
+///
+/// Where the name does not resolve, the addresses are tried that Docker knows for the service's containers of that name:
+/// in a Compose network the resolver is Docker's daemon, and a service outlives its daemon's naps.
+///
+/// # Errors
+///
+/// Says which step failed and how: the first failure for which the other side is to blame, else the first.
+pub(super) async fn dial(address: &Address, attempt: &Attempt, deadline: Deadline) -> Result<Dialed, CheckFailure> {
+    if let Some(ip) = address.ip {
+        let stream = connect(address, SocketAddr::new(ip, address.port), deadline).await?;
+        return Ok(Dialed {
+            stream,
+            unresolved: None,
+        });
+    }
+    let known = attempt.known_addresses(&address.host);
+    match resolve(address, !known.is_empty(), deadline).await {
+        Ok(found) => {
+            let stream = connect_any(address, &found, deadline).await?;
+            Ok(Dialed {
+                stream,
+                unresolved: None,
+            })
+        }
+        Err(failure) if known.is_empty() => Err(failure),
+        Err(failure) => {
+            let known: Vec<_> = known.iter().map(|ip| SocketAddr::new(*ip, address.port)).collect();
+            let stream = connect_any(address, &known, deadline).await?;
+            Ok(Dialed {
+                stream,
+                unresolved: Some(failure.reason),
+            })
+        }
+    }
+}
+
+async fn resolve(address: &Address, hurry: bool, deadline: Deadline) -> Result<Vec<SocketAddr>, CheckFailure> {
+    let step = if hurry {
+        deadline.step(RESOLVER_PATIENCE)
+    } else {
+        deadline
+    };
+    let host = &*address.host;
+    match step.cut(lookup_host((host, address.port))).await {
+        Some(Ok(found)) => Ok(found.collect()),
+        Some(Err(error)) => Err(failure::of_lookup(host, &error)),
+        None => Err(CheckFailure::new(
+            FailureKind::Resolver,
+            format!("the resolver gives no answer for {host} in time"),
+        )),
+    }
+}
+
+async fn connect_any(address: &Address, to: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, CheckFailure> {
+    let mut telling: Option<CheckFailure> = None;
+    for (tried, peer) in to.iter().enumerate() {
+        // A black hole among the addresses must leave time for the others.
+        let share = u32::try_from(to.len() - tried).unwrap_or(u32::MAX);
+        let step = deadline.step(deadline.left() / share);
+        match connect(address, *peer, step).await {
+            Ok(stream) => return Ok(stream),
+            Err(failure) => match &telling {
+                Some(first) if first.kind.fault() == Fault::Service || failure.kind.fault() != Fault::Service => {}
+                _ => telling = Some(failure),
+            },
+        }
+    }
+    Err(telling.unwrap_or_else(|| {
+        CheckFailure::new(
+            FailureKind::NameNotFound,
+            format!("the name {} has no address", address.host),
+        )
+    }))
+}
+
+async fn connect(address: &Address, peer: SocketAddr, deadline: Deadline) -> Result<TcpStream, CheckFailure> {
+    let step = || match address.ip {
+        Some(_) => format!("cannot connect to {address}"),
+        None => format!("cannot connect to {address} ({})", peer.ip()),
+    };
+    match deadline.cut(TcpStream::connect(peer)).await {
+        Some(Ok(stream)) => Ok(stream),
+        Some(Err(error)) => Err(failure::of_io(&step(), &error)),
+        None => Err(deadline.elapsed(&format!("{}: no answer", step()))),
+    }
+}
+
+/// Ends a connection so that the other side sees an orderly end and not a reset: says that nothing more comes, and reads
+/// until the other side says the same, within bounds. Errors no longer matter here.
+pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, deadline: Deadline) {
+    let farewell = async {
+        let mut scrap = [0; 2048];
+        let mut read = 0;
+        if stream.shutdown().await.is_err() {
+            return;
+        }
+        while read < CLOSE_READS {
+            match stream.read(&mut scrap).await {
+                Ok(0) | Err(_) => return,
+                Ok(bytes) => read += bytes,
+            }
+        }
+    };
+    deadline.step(CLOSE_PATIENCE).cut(farewell).await;
+}
+
+/// Adds to a finding that the name did not resolve, where it did not.
+pub(super) fn with_name_trouble(finding: Finding, unresolved: Option<String>) -> Finding {
+    match unresolved {
+        Some(reason) => finding.with(
+            "name_resolution",
+            format!("{reason}; asked at the address Docker gives"),
+        ),
+        None => finding,
+    }
+}
+
+// === impl Address ===
+
+impl Address {
+    /// An address of these parts.
+    pub(super) fn new(host: &str, port: u16) -> Self {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let ip: Option<IpAddr> = host.parse().ok();
+        let text = match ip {
+            Some(IpAddr::V6(_)) => format!("[{host}]:{port}"),
+            _ => format!("{host}:{port}"),
+        };
+        Self {
+            text: text.into(),
+            host: host.into(),
+            ip,
+            port,
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidAddress(text.to_owned());
+        let (host, port) = text.rsplit_once(':').ok_or_else(invalid)?;
+        let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(invalid)?;
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let is_host = match bare {
+            Some(bare) => bare.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && !host.contains([':', '/', '@', '[', ']', ' ']),
+        };
+        is_host.then(|| Self::new(host, port)).ok_or_else(invalid)
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = InvalidAddress;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests;
