@@ -4,7 +4,10 @@ mod container;
 mod deadline;
 mod dial;
 mod failure;
+mod mqtt;
 mod tcp;
+mod tls;
+mod zookeeper;
 
 use std::sync::Arc;
 
@@ -32,7 +35,9 @@ pub struct CheckKind {
 #[rustfmt::skip]
 pub static KINDS: &[CheckKind] = &[
     CheckKind { name: "container", default_port: None, target: None, schema: container::SCHEMA, build: container::build },
+    CheckKind { name: "mqtt", default_port: Some(1883), target: Some("address"), schema: mqtt::SCHEMA, build: mqtt::build },
     CheckKind { name: "tcp", default_port: None, target: Some("address"), schema: tcp::SCHEMA, build: tcp::build },
+    CheckKind { name: "zookeeper", default_port: Some(2181), target: Some("address"), schema: zookeeper::SCHEMA, build: zookeeper::build },
 ];
 
 /// The kind of this name.

@@ -169,6 +169,11 @@ pub(super) fn with_name_trouble(finding: Finding, unresolved: Option<String>) ->
 // === impl Address ===
 
 impl Address {
+    /// The name or address of the host, without brackets.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// An address of these parts.
     pub(super) fn new(host: &str, port: u16) -> Self {
         let host = host.trim_start_matches('[').trim_end_matches(']');

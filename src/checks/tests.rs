@@ -128,7 +128,7 @@ impl Peer {
     /// Waits for the first words of the other side, then says this and closes.
     pub(super) async fn answers(what: &'static [u8]) -> (SocketAddr, Self) {
         Self::serve(move |mut stream| async move {
-            stream.read(&mut [0; 4096]).await.ok()?;
+            stream.read_u8().await.ok()?;
             stream.write_all(what).await.ok()?;
             stream.shutdown().await.ok()?;
             Some(stream)
@@ -161,7 +161,7 @@ impl Peer {
     /// Waits for the first words of the other side and resets the connection.
     pub(super) async fn resets() -> (SocketAddr, Self) {
         Self::serve(|mut stream| async move {
-            stream.read(&mut [0; 1]).await.ok()?;
+            stream.read_u8().await.ok()?;
             stream.set_zero_linger().ok()?;
             None
         })
