@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# Sees to it that what the named purposes need is there, and says what it installs.
+#
+#   prepare.sh [build] [engine] [images] [checks]
+#
+#   build    compiler and headers for the crates
+#   engine   a Docker engine with Compose v2 and BuildKit
+#   images   what the stand-ins for official images are made with
+#   checks   the programs of the fast gates
+#
+# Installs on Debian and Ubuntu as root. With NO_INSTALL=1, elsewhere and for others it only says what is missing and fails.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# The version that deny.toml is written for.
+cargo_deny_version=0.20.2
+
+packages=()
+unpacked=()
+crates=()
+
+want_command() {
+  has "$1" || packages+=("$2")
+}
+
+want_file() {
+  [[ -e $1 ]] || packages+=("$2")
+}
+
+want_unpacked() {
+  has "$1" || unpacked+=("$2")
+}
+
+want_plugin() {
+  docker "$1" version >/dev/null 2>&1 || unpacked+=("docker-$1")
+}
+
+for purpose in "$@"; do
+  case $purpose in
+    build)
+      has cargo || fail "cargo is missing: install Rust (rust-version in Cargo.toml, or newer)"
+      want_command gcc gcc
+      want_command g++ g++
+      want_command make make
+      want_command pkg-config pkg-config
+      want_file /usr/include/openssl/ssl.h libssl-dev
+      ;;
+    engine)
+      if ! engine_answers; then
+        want_command docker docker.io
+        want_command dockerd docker.io
+        want_command iptables iptables
+      fi
+      want_plugin compose
+      want_plugin buildx
+      ;;
+    images)
+      want_command debootstrap debootstrap
+      want_command mvn maven
+      want_file /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+      ;;
+    checks)
+      want_command shellcheck shellcheck
+      # Their packages would start services on the demo's ports, so they are only unpacked.
+      want_unpacked promtool prometheus
+      want_unpacked amtool prometheus-alertmanager
+      has cargo-deny || crates+=("cargo-deny@$cargo_deny_version")
+      ;;
+    *) fail "unknown purpose $purpose" ;;
+  esac
+done
+
+if ((${#packages[@]} + ${#unpacked[@]} + ${#crates[@]} == 0)); then
+  exit 0
+fi
+
+mapfile -t packages < <(printf '%s\n' ${packages[@]+"${packages[@]}"} | sort -u | sed '/^$/d')
+summary="packages: ${packages[*]:-none}; unpacked under $state: ${unpacked[*]:-none}; by cargo: ${crates[*]:-none}"
+[[ ${NO_INSTALL:-} != 1 ]] || fail "NO_INSTALL=1, and these are missing: $summary"
+if ((${#packages[@]} + ${#unpacked[@]} > 0)); then
+  has apt-get || fail "not a Debian or Ubuntu, install by hand: $summary"
+fi
+if ((${#packages[@]} > 0 && EUID != 0)); then
+  fail "only root can install packages: apt-get install ${packages[*]}"
+fi
+say "installing: $summary"
+
+if ((${#packages[@]} > 0)); then
+  quietly "$state/apt-update.log" apt-get -qq update
+  quietly "$state/apt-install.log" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y --no-install-recommends "${packages[@]}"
+fi
+
+# apt_download RELEASE PACKAGE...: unpacks packages of a Debian release, which need not be the machine's own, under $tools/root.
+# apt checks their signatures as ever; the machine's own lists of packages stay as they are.
+apt_download() {
+  local from=$1 work=$state/apt options
+  shift
+  mkdir -p "$work/lists/partial" "$work/archives/partial" "$tools/root"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(debian_mirror) $from main" >"$work/sources.list"
+  options=(-o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$work/lists"
+    -o "Dir::Cache=$work" -o "APT::Sandbox::User=$(id -un)")
+  rm -f "$work"/*.deb
+  quietly "$work/update.log" apt-get "${options[@]}" -qq update
+  (cd "$work" && quietly "$work/download.log" apt-get "${options[@]}" -qq download "$@")
+  for package in "$work"/*.deb; do
+    dpkg-deb -x "$package" "$tools/root"
+  done
+}
+
+plugins=()
+programs=()
+for package in ${unpacked[@]+"${unpacked[@]}"}; do
+  case $package in
+    docker-*) plugins+=("$package") ;;
+    *) programs+=("$package") ;;
+  esac
+done
+
+if ((${#plugins[@]} > 0)); then
+  if [[ -n $(apt-cache policy docker-compose-v2 2>/dev/null) ]]; then
+    # Ubuntu has both as packages that the client finds by itself.
+    ((EUID == 0)) || fail "only root can install packages: apt-get install docker-compose-v2 docker-buildx"
+    quietly "$state/apt-install.log" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y --no-install-recommends docker-compose-v2 docker-buildx
+  else
+    # Debian has them from trixie on; that release's programs run on older ones too.
+    apt_download trixie "${plugins[@]}"
+    mkdir -p "$state/docker/cli-plugins"
+    # The client reads one configuration folder only: keep the user's logins and proxies.
+    own=${DOCKER_CONFIG:-$HOME/.docker}
+    if [[ -e $own/config.json && ! -e $state/docker/config.json ]]; then
+      cp "$own/config.json" "$state/docker/"
+    fi
+    for plugin in "${plugins[@]}"; do
+      install "$tools/root/usr/libexec/docker/cli-plugins/$plugin" "$state/docker/cli-plugins/"
+    done
+  fi
+fi
+
+if ((${#programs[@]} > 0)); then
+  apt_download bookworm "${programs[@]}"
+  mkdir -p "$tools/bin"
+  for program in promtool amtool; do
+    [[ ! -x $tools/root/usr/bin/$program ]] || install "$tools/root/usr/bin/$program" "$tools/bin/"
+  done
+fi
+
+for crate in ${crates[@]+"${crates[@]}"}; do
+  # Without optimisation it is there in a minute and a half, and it checks one small graph. A target folder of its own: other
+  # profiles and features would only push out what the project itself has built.
+  CARGO_TARGET_DIR=$state/crates quietly "$state/cargo-install.log" cargo install --debug --locked --root "$tools" "$crate"
+  rm -rf "$state/crates"
+done
