@@ -1,2 +1,7 @@
-//! The `health-monitor` binary.
-fn main() {}
+//! The `health-monitor` binary: hands its command line to the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    health_monitor::cli::main()
+}

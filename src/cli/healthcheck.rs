@@ -1,0 +1,70 @@
+//! `health-monitor healthcheck`: whether the monitor on this machine lives, for images without a shell or curl.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::HOST;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::{FAILED, WORKED, block_on};
+use crate::settings::{Settings, Sources};
+
+/// Asks for `/livez`. Never ends with the code 2, which Docker reserves for itself.
+pub(super) fn run(sources: &Sources, timeout: Duration) -> u8 {
+    let server = match Settings::server_of(sources) {
+        Ok(server) => server,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return FAILED;
+        }
+    };
+    let address = reachable(server.bind);
+    let answer = block_on(async { tokio::time::timeout(timeout, ask(address)).await });
+    match answer {
+        Ok(Ok(())) => {
+            println!("alive at {address}");
+            WORKED
+        }
+        Ok(Err(error)) => {
+            eprintln!("error: no life at {address}: {error:#}");
+            FAILED
+        }
+        Err(_elapsed) => {
+            eprintln!("error: no life at {address}: no answer within {timeout:?}");
+            FAILED
+        }
+    }
+}
+
+/// Where to reach a server that listens here: the loopback where it listens on every address.
+fn reachable(bind: SocketAddr) -> SocketAddr {
+    let ip = match bind.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, bind.port())
+}
+
+async fn ask(address: SocketAddr) -> anyhow::Result<()> {
+    let stream = TcpStream::connect(address).await.context("cannot connect")?;
+    let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.context("no HTTP")?;
+    let request = Request::get("/livez")
+        .header(HOST, address.to_string())
+        .body(Empty::<Bytes>::new())?;
+    let response = tokio::select! {
+        response = client.send_request(request) => response.context("no HTTP answer")?,
+        ended = connection => {
+            ended.context("no HTTP answer")?;
+            anyhow::bail!("connection closed without an answer")
+        }
+    };
+    ensure!(response.status() == StatusCode::OK, "answered {}", response.status());
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! `health-monitor run`: the monitor itself.
+
+use super::{FAILED, MISCONFIGURED, WORKED, block_on, refuse};
+use crate::app;
+use crate::settings::{Settings, Sources};
+use crate::telemetry;
+
+/// Runs the monitor until it is told to stop.
+pub(super) fn run(sources: &Sources) -> u8 {
+    let settings = match Settings::load(sources) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error),
+    };
+    let filter = sources.environment.get(telemetry::FILTER_VARIABLE).map(String::as_str);
+    if let Err(error) = telemetry::start(&settings.log, filter) {
+        eprintln!("error: {error}");
+        return MISCONFIGURED;
+    }
+    match &settings.file {
+        Some(file) => tracing::info!(file = %file.display(), services = settings.services.len(), "configuration read"),
+        None => tracing::info!(
+            services = settings.services.len(),
+            "no configuration file, built-in defaults hold"
+        ),
+    }
+    match block_on(app::run(settings)) {
+        Ok(()) => WORKED,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "monitor ends");
+            FAILED
+        }
+    }
+}

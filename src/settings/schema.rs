@@ -1,0 +1,221 @@
+//! What may be set outside the checks: one table a section. Each check brings a table of its own.
+
+use std::time::Duration;
+
+use super::key::{Key, KeyKind};
+
+/// A section of the configuration with fixed keys.
+#[derive(Debug)]
+pub struct Section {
+    /// As it is written in the file.
+    pub name: &'static str,
+    /// Its keys.
+    pub keys: &'static [Key],
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The name of the section with a table for each service.
+pub const SERVICES: &str = "services";
+
+/// What follows the name of a secret where it names the file that holds it.
+pub const FILE_SUFFIX: &str = "_file";
+
+/// Every section but `services`.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        name: "server",
+        keys: SERVER,
+    },
+    Section {
+        name: "docker",
+        keys: DOCKER,
+    },
+    Section {
+        name: "defaults",
+        keys: DEFAULTS,
+    },
+    Section {
+        name: "metrics",
+        keys: METRICS,
+    },
+    Section { name: "log", keys: LOG },
+    Section {
+        name: "supervision",
+        keys: SUPERVISION,
+    },
+];
+
+/// `[server]`: the REST API.
+pub const SERVER: &[Key] = &[Key::new(
+    "bind",
+    KeyKind::Text,
+    "IP address and port on which the API listens; port 0 takes any free one",
+)
+.default("0.0.0.0:8000")];
+
+/// `[docker]`: the container engine.
+pub const DOCKER: &[Key] = &[
+    Key::new("enabled", KeyKind::Bool, "false: no container is looked at, and no service may need one").default("true"),
+    Key::new(
+        "host",
+        KeyKind::Url(&["unix", "tcp", "http", "https"]),
+        "where the engine listens; the variable DOCKER_HOST wins over the file",
+    )
+    .default("unix:///var/run/docker.sock"),
+    Key::new(
+        "api_version",
+        KeyKind::Text,
+        "version of its API, such as 1.41; negotiated if left out; the variable DOCKER_API_VERSION wins over the file",
+    ),
+    Key::new(
+        "project",
+        KeyKind::Text,
+        "Compose project whose service names are matched; the monitor's own project if left out",
+    ),
+    Key::new("stats_interval", within(SECOND, DAY), "from one sample of each container's resources to the next")
+        .default("15s"),
+    Key::new(
+        "resync_interval",
+        within(SECOND, DAY),
+        "from one full list of containers to the next, beside the events",
+    )
+    .default("30s"),
+    Key::new(
+        "request_timeout",
+        within(Duration::from_millis(100), Duration::from_secs(600)),
+        "total time for one call to the engine",
+    )
+    .default("5s"),
+    Key::new(
+        "environment",
+        KeyKind::Choice(&["redacted", "names", "all"]),
+        "what /containers/NAME shows of a container's environment: values with secrets as ***, names alone, or everything",
+    )
+    .default("redacted"),
+];
+
+/// `[defaults]`: what holds for a service that does not say otherwise. Every key may stand in a service too.
+pub const DEFAULTS: &[Key] = &[
+    Key::new(
+        "interval",
+        within(SECOND, DAY),
+        "from the start of one cycle to the start of the next",
+    )
+    .default("10s"),
+    Key::new(
+        "timeout",
+        within(Duration::from_millis(10), DAY),
+        "time for one attempt; shorter than the interval",
+    )
+    .default("5s"),
+    Key::new(
+        "retries",
+        KeyKind::Number { min: 0, max: 10 },
+        "attempts after the first within one cycle, for failures that a moment may mend",
+    )
+    .default("2"),
+    Key::new(
+        "retry_backoff",
+        within(Duration::from_millis(1), DAY),
+        "upper bound of the pause before the first retry; it doubles from one retry to the next",
+    )
+    .default("500ms"),
+    Key::new(
+        "retry_backoff_max",
+        within(Duration::from_millis(1), DAY),
+        "upper bound of the pause before any retry",
+    )
+    .default("2s"),
+    Key::new(
+        "retry_interval",
+        within(Duration::from_millis(100), DAY),
+        "from one cycle to the next while a change of status is pending; not longer than the interval",
+    )
+    .default("2s"),
+    Key::new(
+        "failure_threshold",
+        KeyKind::Number { min: 1, max: 100 },
+        "failing cycles in a row that make a service unhealthy",
+    )
+    .default("2"),
+    Key::new(
+        "success_threshold",
+        KeyKind::Number { min: 1, max: 100 },
+        "passing cycles in a row that make it healthy again",
+    )
+    .default("1"),
+    Key::new(
+        "start_period",
+        within(Duration::ZERO, DAY),
+        "time after a container's start in which failures are not held against it",
+    )
+    .default("60s"),
+    Key::new(
+        "docker_health",
+        KeyKind::Choice(&["decide", "warn", "ignore"]),
+        "what the container's own HEALTHCHECK does; decide for the check container and warn for any other if left out",
+    ),
+    Key::new(
+        "min_replicas",
+        KeyKind::Number { min: 1, max: 1_000 },
+        "containers of a scaled service that must be good for it to be at least degraded",
+    )
+    .default("1"),
+    Key::new(
+        "auth_failure",
+        KeyKind::Choice(&["unhealthy", "degraded"]),
+        "what a refused login makes of a service",
+    )
+    .default("unhealthy"),
+];
+
+/// What any service may say besides the keys of [`DEFAULTS`] and those of its check.
+pub const SERVICE: &[Key] = &[
+    Key::new("check", KeyKind::Text, "kind of its check").required(),
+    Key::new(
+        "container",
+        KeyKind::Text,
+        "name or id of its container, else Compose service, else network alias; the service's own name if left out, \"\" for none",
+    ),
+    Key::new("depends_on", KeyKind::TextList, "services that it cannot work without"),
+    Key::new("critical", KeyKind::Bool, "its outage makes the whole unhealthy").default("true"),
+];
+
+/// `[metrics]`: what `/metrics` shows.
+pub const METRICS: &[Key] = &[Key::new(
+    "plain_duration",
+    KeyKind::Bool,
+    "beside the histogram health_check_duration_seconds, also the plain last value under that name",
+)
+.default("true")];
+
+/// `[log]`: what is logged, and how.
+pub const LOG: &[Key] = &[
+    Key::new(
+        "level",
+        KeyKind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        "least important level that is logged; the variable RUST_LOG, with a level or a filter, wins",
+    )
+    .default("info"),
+    Key::new(
+        "format",
+        KeyKind::Choice(&["auto", "human", "json"]),
+        "auto: for people on a terminal, JSON otherwise",
+    )
+    .default("auto"),
+];
+
+/// `[supervision]`: how probes are spread over threads.
+pub const SUPERVISION: &[Key] = &[Key::new(
+    "lanes",
+    KeyKind::Number { min: 2, max: 64 },
+    "threads that probes run on",
+)
+.default("2")];
+
+/// Times within these bounds, both included.
+const fn within(min: Duration, max: Duration) -> KeyKind {
+    KeyKind::Duration { min, max }
+}

@@ -1,0 +1,168 @@
+//! What the sections say, all but the services.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use config::Map;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::duration;
+use super::key::Key;
+use super::place::KeyPath;
+use super::schema::{DOCKER, LOG, METRICS, SERVER, SUPERVISION};
+use super::values::Values;
+use super::walk::Walk;
+
+/// The REST API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where it listens; port 0 takes any free one.
+    pub bind: SocketAddr,
+}
+
+/// The container engine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Docker {
+    /// Containers are looked at.
+    pub enabled: bool,
+    /// Where the engine listens: `unix://…`, `tcp://…`, `http://…` or `https://…`.
+    pub host: String,
+    /// Version of its API as `major.minor`; negotiated where it is `None`.
+    pub api_version: Option<String>,
+    /// Compose project whose service names are matched; the monitor's own where it is `None`.
+    pub project: Option<String>,
+    /// From one sample of each container's resources to the next.
+    #[serde(with = "duration")]
+    pub stats_interval: Duration,
+    /// From one full list of containers to the next.
+    #[serde(with = "duration")]
+    pub resync_interval: Duration,
+    /// Total time for one call.
+    #[serde(with = "duration")]
+    pub request_timeout: Duration,
+    /// What is shown of a container's environment.
+    pub environment: EnvironmentShown,
+}
+
+/// What is shown of a container's environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvironmentShown {
+    /// Names and values, but `***` for values that look like secrets.
+    Redacted,
+    /// Names alone.
+    Names,
+    /// Everything.
+    All,
+}
+
+/// What `/metrics` shows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Metrics {
+    /// Beside the histogram `health_check_duration_seconds`, also the plain last value under that name.
+    pub plain_duration: bool,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Log {
+    /// Least important level that is logged: `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How probes are spread over threads.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Supervision {
+    /// Threads that probes run on, at least two.
+    pub lanes: usize,
+}
+
+/// All sections but the services.
+pub(super) struct Sections {
+    pub(super) server: Server,
+    pub(super) docker: Docker,
+    pub(super) metrics: Metrics,
+    pub(super) log: Log,
+    pub(super) supervision: Supervision,
+}
+
+/// Reads the sections; `None` where that is impossible, which is a problem then.
+pub(super) fn read(walk: &mut Walk<'_>) -> Option<Sections> {
+    let server = read_server(walk);
+    let docker = read_section::<Docker>(walk, "docker", DOCKER);
+    if let Some(version) = docker.as_ref().and_then(|docker| docker.api_version.as_deref()) {
+        check_api_version(walk, version);
+    }
+    let metrics = read_section(walk, "metrics", METRICS);
+    let log = read_section(walk, "log", LOG);
+    let supervision = read_section(walk, "supervision", SUPERVISION);
+    Some(Sections {
+        server: server?,
+        docker: docker?,
+        metrics: metrics?,
+        log: log?,
+        supervision: supervision?,
+    })
+}
+
+/// The values of a section, complete with its defaults.
+pub(super) fn values(walk: &mut Walk<'_>, name: &str, keys: &'static [Key]) -> Values {
+    let keys: Vec<&Key> = keys.iter().collect();
+    let empty = Map::new();
+    let table = walk.layers.section(name).unwrap_or(&empty);
+    walk.table(&KeyPath::of(&[name]), table, &keys, None)
+}
+
+fn read_section<T: DeserializeOwned>(walk: &mut Walk<'_>, name: &str, keys: &'static [Key]) -> Option<T> {
+    match values(walk, name, keys).read() {
+        Ok(section) => Some(section),
+        Err(error) => {
+            walk.problem(&KeyPath::of(&[name]), error);
+            None
+        }
+    }
+}
+
+/// Reads what is said of the API.
+pub(super) fn read_server(walk: &mut Walk<'_>) -> Option<Server> {
+    let values = values(walk, "server", SERVER);
+    let bind = values.get("bind").and_then(|bind| bind.as_str())?;
+    match bind.parse() {
+        Ok(bind) => Some(Server { bind }),
+        Err(_not_an_address) => {
+            walk.problem(
+                &KeyPath::of(&["server", "bind"]),
+                format!("must be an IP address and a port, such as \"0.0.0.0:8000\" or \"[::1]:8000\", not \"{bind}\""),
+            );
+            None
+        }
+    }
+}
+
+fn check_api_version(walk: &mut Walk<'_>, version: &str) {
+    let is_number = |part: &str| !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_good = version
+        .split_once('.')
+        .is_some_and(|(major, minor)| is_number(major) && is_number(minor));
+    if !is_good {
+        walk.problem(
+            &KeyPath::of(&["docker", "api_version"]),
+            format!("must be a version such as \"1.41\", not \"{version}\""),
+        );
+    }
+}
