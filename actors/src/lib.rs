@@ -14,5 +14,6 @@
 pub mod check;
 pub mod model;
 pub mod policy;
+pub mod probe;
 pub mod registry;
 pub mod supervisor;

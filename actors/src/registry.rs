@@ -1,5 +1,455 @@
-//! The actor that holds what is known and answers for it; the single writer of the [`crate::model::Snapshot`].
+//! The actor that holds what is known and answers for it; the single writer of the [`Snapshot`].
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::time::Instant;
+
+use crate::model::{
+    Change, ChangeKind, ContainerKey, ContainerState, EngineState, Moment, ServiceName, ServiceState, Snapshot,
+};
+use crate::policy::ContainerIndex;
+
+mod dependencies;
+mod entry;
 mod messages;
+mod subscribers;
 
-pub use messages::{Containers, Define, EngineChanged, Forget, GetSnapshot, Report, Subscribe, Subscription, Usage};
+use dependencies::Dependencies;
+use entry::{Entry, Shift};
+pub use messages::{
+    Attach, Briefing, Containers, Define, EngineChanged, Forget, GetSnapshot, Observe, Order, ProbeFate,
+    RegistryFigures, Report, Subscribe, Subscription, Surroundings, TrialBegan, Usage,
+};
+use subscribers::Subscribers;
+
+/// Results alone make a new snapshot at most this often.
+const COALESCE: Duration = Duration::from_millis(100);
+
+/// How often the registry looks for changes that only time brings.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Holds what is known of every service and container. Never fails: where it ends, the process does.
+pub struct Registry {
+    /// The Compose project in which services are looked for; `None` for all.
+    project: Option<String>,
+    services: BTreeMap<ServiceName, Entry>,
+    dependencies: Dependencies,
+    containers: BTreeMap<ContainerKey, Arc<ContainerState>>,
+    engine: EngineState,
+    subscribers: Subscribers,
+    snapshot: Option<Cached>,
+    figures: RegistryFigures,
+}
+
+/// The last snapshot, and whether it still tells the truth.
+struct Cached {
+    snapshot: Arc<Snapshot>,
+    made: Instant,
+    /// Something changed since that nobody may miss.
+    is_outdated: bool,
+}
+
+impl Registry {
+    /// Knows nothing yet. Services are looked for in the Compose project `project`, or in all where it is `None`.
+    pub fn new(project: Option<String>, engine: EngineState) -> Self {
+        Self {
+            project,
+            services: BTreeMap::new(),
+            dependencies: Dependencies::default(),
+            containers: BTreeMap::new(),
+            engine,
+            subscribers: Subscribers::default(),
+            snapshot: None,
+            figures: RegistryFigures::default(),
+        }
+    }
+
+    /// The snapshot of now: the last one, unless a status or container changed since, or results came and it is old.
+    fn snapshot(&mut self, now: Moment) -> Arc<Snapshot> {
+        if let Some(cached) = &self.snapshot {
+            let has_news = cached.snapshot.version != self.figures.version;
+            let is_old = now.mono.saturating_duration_since(cached.made) >= COALESCE;
+            let is_due = cached.is_outdated || (has_news && is_old);
+            if !is_due {
+                return cached.snapshot.clone();
+            }
+        }
+        let services: BTreeMap<ServiceName, Arc<ServiceState>> = self
+            .services
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.state.clone()))
+            .collect();
+        let snapshot = Arc::new(Snapshot {
+            version: self.figures.version,
+            at: now.wall,
+            services,
+            containers: self.containers.clone(),
+            engine: self.engine.clone(),
+        });
+        self.figures.snapshots += 1;
+        self.snapshot = Some(Cached {
+            snapshot: snapshot.clone(),
+            made: now.mono,
+            is_outdated: false,
+        });
+        snapshot
+    }
+
+    /// Something changed that a result-only snapshot may show late.
+    fn tell_result(&mut self, service: &ServiceName, now: Moment) {
+        self.figures.version += 1;
+        if !self.subscribers.is_empty() {
+            let kind = ChangeKind::Result {
+                service: service.clone(),
+            };
+            self.subscribers.tell(&Change {
+                version: self.figures.version,
+                at: now.wall,
+                kind,
+            });
+        }
+    }
+
+    /// Something changed that the next snapshot must show.
+    fn tell(&mut self, kind: ChangeKind, now: Moment) {
+        self.figures.version += 1;
+        if let Some(cached) = &mut self.snapshot {
+            cached.is_outdated = true;
+        }
+        self.subscribers.tell(&Change {
+            version: self.figures.version,
+            at: now.wall,
+            kind,
+        });
+    }
+
+    /// Decides on one service anew, and draws what follows for others. True where its status changed.
+    fn decide(&mut self, name: &ServiceName, now: Moment) -> bool {
+        let Some(entry) = self.services.get_mut(name) else {
+            return false;
+        };
+        match entry.decide(now) {
+            Shift::None => false,
+            Shift::Detail => {
+                self.figures.version += 1;
+                if let Some(cached) = &mut self.snapshot {
+                    cached.is_outdated = true;
+                }
+                false
+            }
+            Shift::Status { from } => {
+                let (to, reason) = (entry.state.status, entry.state.reason.clone());
+                tracing::info!(service = %name, %from, %to, reason, "status changed");
+                self.tell(
+                    ChangeKind::Status {
+                        service: name.clone(),
+                        from,
+                        to,
+                        reason,
+                    },
+                    now,
+                );
+                if from.is_down() != to.is_down() {
+                    self.refresh_dependents(name);
+                }
+                if from.is_down() && to.is_up() {
+                    self.nudge_dependents(name);
+                }
+                true
+            }
+        }
+    }
+
+    /// Works out anew which of those who need `name` have a dependency that is down.
+    fn refresh_dependents(&mut self, name: &ServiceName) {
+        for dependent in self.dependencies.dependents(name) {
+            self.refresh_dependency_flag(&dependent);
+        }
+    }
+
+    fn refresh_dependency_flag(&mut self, name: &ServiceName) {
+        let is_down = |needed: &ServiceName| {
+            self.services
+                .get(needed)
+                .is_some_and(|entry| entry.state.status.is_down())
+        };
+        let has_down = self.dependencies.needs(name).iter().any(is_down);
+        if let Some(entry) = self.services.get_mut(name)
+            && entry.state.dependency_unhealthy != has_down
+        {
+            Arc::make_mut(&mut entry.state).dependency_unhealthy = has_down;
+        }
+    }
+
+    /// `name` works again, which may have mended those who need it.
+    fn nudge_dependents(&self, name: &ServiceName) {
+        for dependent in self.dependencies.direct_dependents(name) {
+            if let Some(entry) = self.services.get(dependent) {
+                entry.order(Order::TryNow);
+            }
+        }
+    }
+
+    /// Looks up every service's containers anew, and decides where they are others or changed.
+    fn match_containers(&mut self, now: Moment) {
+        let index = ContainerIndex::new(self.containers.values(), self.project.as_deref());
+        for entry in self.services.values_mut() {
+            let matching = index.find(&entry.state.spec.container);
+            entry.set_containers(matching, now);
+        }
+        self.decide_all(now);
+    }
+
+    fn decide_all(&mut self, now: Moment) {
+        let names: Vec<ServiceName> = self.services.keys().cloned().collect();
+        for name in &names {
+            self.decide(name, now);
+        }
+    }
+
+    /// Decides where time alone can have changed something.
+    fn sweep(&mut self) {
+        let now = Moment::now();
+        let aging = self.services.iter().filter(|(_, entry)| entry.ages(now));
+        let names: Vec<ServiceName> = aging.map(|(name, _)| name.clone()).collect();
+        for name in &names {
+            self.decide(name, now);
+        }
+    }
+
+    /// Puts a container's new state in the place of the old. False where they are the same.
+    fn put(&mut self, container: ContainerState, now: Moment) -> bool {
+        let key = container.key.clone();
+        let old = self.containers.get(&key);
+        // Samples come on their own way; a description does not carry them.
+        let usage = container.usage.clone().or_else(|| {
+            old.filter(|old| old.started_at == container.started_at && container.is_running())
+                .and_then(|old| old.usage.clone())
+        });
+        let container = ContainerState { usage, ..container };
+        if old.is_some_and(|old| **old == container) {
+            return false;
+        }
+        self.containers.insert(key.clone(), Arc::new(container));
+        self.tell(ChangeKind::Container { container: key }, now);
+        true
+    }
+
+    fn forget(&mut self, key: &ContainerKey, now: Moment) -> bool {
+        let was_known = self.containers.remove(key).is_some();
+        if was_known {
+            self.tell(ChangeKind::ContainerRemoved { container: key.clone() }, now);
+        }
+        was_known
+    }
+}
+
+impl Actor for Registry {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(SWEEP, |registry, _| registry.sweep());
+    }
+}
+
+impl Handler<GetSnapshot> for Registry {
+    type Result = Arc<Snapshot>;
+
+    fn handle(&mut self, _: GetSnapshot, _: &mut Self::Context) -> Self::Result {
+        self.snapshot(Moment::now())
+    }
+}
+
+impl Handler<Observe> for Registry {
+    type Result = MessageResult<Observe>;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
+        MessageResult(RegistryFigures {
+            services: self.services.len(),
+            containers: self.containers.len(),
+            subscribers: self.subscribers.len(),
+            ..self.figures.clone()
+        })
+    }
+}
+
+impl Handler<Define> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Define(spec): Define, _: &mut Self::Context) {
+        let now = Moment::now();
+        let name = spec.name.clone();
+        self.dependencies.set(&name, &spec.depends_on);
+        match self.services.get_mut(&name) {
+            Some(entry) => entry.redefine(spec, now),
+            None => {
+                self.services
+                    .insert(name.clone(), Entry::new(spec, self.engine.clone(), now));
+            }
+        }
+        let index = ContainerIndex::new(self.containers.values(), self.project.as_deref());
+        if let Some(entry) = self.services.get_mut(&name) {
+            let matching = index.find(&entry.state.spec.container);
+            entry.set_containers(matching, now);
+        }
+        self.decide(&name, now);
+        self.refresh_dependency_flag(&name);
+        self.refresh_dependents(&name);
+        self.tell_result(&name, now);
+    }
+}
+
+impl Handler<Forget> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Forget(name): Forget, _: &mut Self::Context) {
+        if self.services.remove(&name).is_none() {
+            return;
+        }
+        self.dependencies.remove(&name);
+        self.refresh_dependents(&name);
+        self.tell(ChangeKind::ServiceRemoved { service: name }, Moment::now());
+    }
+}
+
+impl Handler<Attach> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, attach: Attach, _: &mut Self::Context) {
+        match self.services.get_mut(&attach.service) {
+            Some(entry) if entry.run().is_none_or(|run| run < attach.run) => {
+                entry.attach(attach.run, attach.orders);
+                self.decide(&attach.service, Moment::now());
+            }
+            _ => attach.orders.do_send(Order::Retire),
+        }
+    }
+}
+
+impl Handler<Report> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, report: Report, _: &mut Self::Context) {
+        let now = Moment::now();
+        let Some(entry) = self.services.get_mut(&report.service) else {
+            self.figures.outcomes_dropped += 1;
+            return;
+        };
+        if !entry.admit(report.run, report.sequence) {
+            self.figures.outcomes_dropped += 1;
+            tracing::debug!(service = %report.service, run = report.run, sequence = report.sequence, "stale outcome dropped");
+            return;
+        }
+        self.figures.outcomes += 1;
+        entry.count(report.outcome);
+        entry.set_policy(*report.policy, now);
+        entry.next_due = Some(report.next_due);
+        Arc::make_mut(&mut entry.state).next_due = Some(now.wall_at(report.next_due));
+        if !self.decide(&report.service, now) {
+            self.tell_result(&report.service, now);
+        }
+    }
+}
+
+impl Handler<TrialBegan> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, trial: TrialBegan, _: &mut Self::Context) {
+        let now = Moment::now();
+        if let Some(entry) = self.services.get_mut(&trial.service)
+            && entry.run() == Some(trial.run)
+        {
+            entry.admit_trial(now);
+            self.decide(&trial.service, now);
+        }
+    }
+}
+
+impl Handler<ProbeFate> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, fate: ProbeFate, _: &mut Self::Context) {
+        if let Some(entry) = self.services.get_mut(&fate.service) {
+            entry.set_given_up(fate.given_up);
+            self.decide(&fate.service, Moment::now());
+        }
+    }
+}
+
+impl Handler<Containers> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, containers: Containers, _: &mut Self::Context) {
+        let now = Moment::now();
+        let is_changed = match containers {
+            Containers::One(container) => self.put(*container, now),
+            Containers::Gone(key) => self.forget(&key, now),
+            Containers::All(all) => {
+                let present: BTreeSet<ContainerKey> = all.iter().map(|container| container.key.clone()).collect();
+                let gone: Vec<_> = self
+                    .containers
+                    .keys()
+                    .filter(|key| !present.contains(key))
+                    .cloned()
+                    .collect();
+                let mut is_changed = false;
+                for container in all {
+                    is_changed |= self.put(container, now);
+                }
+                for key in &gone {
+                    is_changed |= self.forget(key, now);
+                }
+                is_changed
+            }
+        };
+        if is_changed {
+            self.match_containers(now);
+        }
+    }
+}
+
+impl Handler<Usage> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Usage(samples): Usage, _: &mut Self::Context) {
+        for (key, usage) in samples {
+            if let Some(container) = self.containers.get_mut(&key) {
+                Arc::make_mut(container).usage = Some(Arc::new(usage));
+            }
+        }
+        self.figures.version += 1;
+    }
+}
+
+impl Handler<EngineChanged> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, EngineChanged(engine): EngineChanged, _: &mut Self::Context) {
+        if self.engine == engine {
+            return;
+        }
+        let now = Moment::now();
+        tracing::info!(?engine, "container engine");
+        self.engine = engine.clone();
+        for entry in self.services.values_mut() {
+            entry.set_engine(engine.clone());
+        }
+        self.tell(ChangeKind::Engine { state: engine }, now);
+        self.decide_all(now);
+    }
+}
+
+impl Handler<Subscribe> for Registry {
+    type Result = MessageResult<Subscribe>;
+
+    fn handle(&mut self, subscribe: Subscribe, _: &mut Self::Context) -> Self::Result {
+        let from = self.snapshot(Moment::now());
+        MessageResult(Subscription {
+            from,
+            changes: self.subscribers.add(subscribe.capacity),
+        })
+    }
+}

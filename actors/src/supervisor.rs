@@ -63,6 +63,7 @@ pub use message::{Add, AddError, Observe, Remove, Replace, Shutdown, ShutdownRep
 pub use options::SupervisorOptions;
 pub use panic_hook::install_panic_hook;
 pub use polled::{Polled, current_child};
+pub use run::panic_message;
 pub use stall::Stalls;
 pub use state::{ChildState, ExitTotals, LaneKind, LaneState, LastExit, PhaseState, SupervisorState, Totals};
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use actix::Message;
+use actix::{Message, Recipient};
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::model::{
     Change, ContainerKey, ContainerState, EngineState, Outcome, ResourceUsage, ServiceName, ServiceSpec, Snapshot,
 };
+use crate::policy::{Matching, PolicyState};
 
 /// Asks for everything that is known. Made on demand, shared, and not older than 100 ms.
 #[derive(Debug, Message)]
@@ -37,8 +39,78 @@ pub struct Report {
     pub sequence: u64,
     /// What the cycle found.
     pub outcome: Arc<Outcome>,
+    /// What the policies remember after it.
+    pub policy: Box<PolicyState>,
     /// When the next cycle is due.
     pub next_due: Instant,
+}
+
+/// A run of a probe begins. It is ordered to begin with what its predecessor left, or to retire.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Attach {
+    /// Which service it probes.
+    pub service: ServiceName,
+    /// Which run it is; reports of others are dropped from now on.
+    pub run: u64,
+    /// Where it takes orders.
+    pub orders: Recipient<Order>,
+}
+
+/// What a probe that begins is told.
+#[derive(Debug)]
+pub struct Briefing {
+    /// What the policies remember.
+    pub policy: Box<PolicyState>,
+    /// What stands around the service.
+    pub surroundings: Surroundings,
+    /// When the predecessor's next cycle was due; `None` where there was no predecessor.
+    pub next_due: Option<Instant>,
+    /// The service has a result already.
+    pub has_result: bool,
+}
+
+/// What a probe is told, all on one way, so that it learns of its containers in the order in which they changed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum Order {
+    /// Begin, from here.
+    Begin(Briefing),
+    /// Stop: the service is not monitored any more, or a later run has taken over.
+    Retire,
+    /// What stands around the service is now this.
+    Surroundings(Surroundings),
+    /// Something happened that may have mended the service: an open breaker gets its trial at once.
+    TryNow,
+}
+
+/// What stands around a service, and decides whether a check makes sense.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Surroundings {
+    /// Its containers.
+    pub containers: Matching,
+    /// What is known of the container engine.
+    pub engine: EngineState,
+}
+
+/// A probe's breaker is half-open: its one trial has begun.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct TrialBegan {
+    /// Of which service.
+    pub service: ServiceName,
+    /// Which run of the probe says so.
+    pub run: u64,
+}
+
+/// What became of a service's probe.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ProbeFate {
+    /// Of which service.
+    pub service: ServiceName,
+    /// Why nobody probes it any more; `None` when it is probed again.
+    pub given_up: Option<String>,
 }
 
 /// What the inventory learned of containers.
@@ -62,6 +134,30 @@ pub struct Usage(pub Vec<(ContainerKey, ResourceUsage)>);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct EngineChanged(pub EngineState);
+
+/// Asks for the registry's own figures.
+#[derive(Debug, Message)]
+#[rtype(result = "RegistryFigures")]
+pub struct Observe;
+
+/// The registry's own figures, for `GET /internals` and the metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RegistryFigures {
+    /// Version of what is known.
+    pub version: u64,
+    /// Services that are monitored.
+    pub services: usize,
+    /// Containers that are known.
+    pub containers: usize,
+    /// Subscribers that keep up.
+    pub subscribers: usize,
+    /// Outcomes taken.
+    pub outcomes: u64,
+    /// Outcomes dropped because they came from an older run or out of order.
+    pub outcomes_dropped: u64,
+    /// Snapshots made.
+    pub snapshots: u64,
+}
 
 /// Asks to be told of every change from now on.
 #[derive(Debug, Message)]

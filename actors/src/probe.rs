@@ -1,0 +1,283 @@
+//! The actor that runs one service's check on its own schedule.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::task::JoinError;
+use tokio::time::Instant;
+
+use crate::check::{Check, CheckFailure};
+use crate::model::{FailureKind, Moment, Outcome, ServiceName, ServiceSpec};
+use crate::policy::{Admission, PolicyState, Urgency, attribute, preflight, schedule};
+use crate::registry::{Attach, Briefing, Order, Registry, Report, Surroundings, TrialBegan};
+use crate::supervisor::{ChildContext, ChildName, ChildSpec, panic_message};
+
+mod cycle;
+mod fate;
+mod lateness;
+
+use cycle::{Cycle, without_attempt};
+pub use lateness::Lateness;
+
+/// What the names of probes begin with, among the supervisor's children.
+const NAME_PREFIX: &str = "probe/";
+
+/// Added to every promise of a beat, for a busy machine.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What every probe is given beside its service.
+#[derive(Clone)]
+pub struct ProbeTools {
+    /// Where results go.
+    pub registry: Addr<Registry>,
+    /// Where the lateness of cycles is counted.
+    pub lateness: Arc<Lateness>,
+}
+
+/// Runs one service's check, one cycle at a time, and reports each outcome to the registry.
+pub struct Probe {
+    spec: Arc<ServiceSpec>,
+    check: Arc<dyn Check>,
+    tools: ProbeTools,
+    child: ChildContext,
+    /// Working copy; the registry has the one that counts after each report.
+    policy: PolicyState,
+    /// `None` until the registry ordered to begin.
+    surroundings: Option<Surroundings>,
+    /// When the next cycle is due.
+    next_due: Instant,
+    timer: Option<SpawnHandle>,
+    under_way: Option<UnderWay>,
+    /// Something came up during a cycle that wants another one right after it.
+    is_rushed: bool,
+    has_result: bool,
+    sequence: u64,
+    attempts: u64,
+}
+
+/// The cycle that runs now.
+#[derive(Debug, Clone, Copy)]
+struct UnderWay {
+    /// When it was due.
+    due: Instant,
+    /// The generation of stalls that it began in.
+    stalls: u64,
+}
+
+impl Probe {
+    /// The name under which the supervisor knows a service's probe.
+    pub fn child_name(service: &ServiceName) -> ChildName {
+        format!("{NAME_PREFIX}{service}").into()
+    }
+
+    /// The service whose probe has this name; `None` for a child that is no probe.
+    pub fn service_of(child: &ChildName) -> Option<ServiceName> {
+        ServiceName::new(child.as_str().strip_prefix(NAME_PREFIX)?).ok()
+    }
+
+    /// How the supervisor starts a service's probe. The registry must know the service before.
+    pub fn child_spec(spec: Arc<ServiceSpec>, check: Arc<dyn Check>, tools: ProbeTools) -> ChildSpec {
+        let name = Self::child_name(&spec.name);
+        ChildSpec::new(name, move |child, _: &mut Context<Self>| Self {
+            spec: spec.clone(),
+            check: check.clone(),
+            tools: tools.clone(),
+            child,
+            policy: PolicyState::new(),
+            surroundings: None,
+            next_due: Instant::now(),
+            timer: None,
+            under_way: None,
+            is_rushed: false,
+            has_result: false,
+            sequence: 0,
+            attempts: 0,
+        })
+        // It stops by itself only when it is told to retire.
+        .transient()
+        .overdue_after(GRACE)
+    }
+
+    fn begin(&mut self, briefing: Briefing, ctx: &mut Context<Self>) {
+        let now = Moment::now();
+        self.policy = *briefing.policy;
+        self.surroundings = Some(briefing.surroundings);
+        self.has_result = briefing.has_result;
+        self.next_due = match briefing.next_due {
+            Some(due) => schedule::resume(&self.spec, &self.policy, due, now),
+            None => schedule::first_due(&self.spec, now, fastrand::f64()),
+        };
+        self.arm(ctx);
+    }
+
+    /// Sets the timer for the next cycle, and promises to beat when that is over.
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.child.heart.expect_by(self.next_due + self.longest_cycle() + GRACE);
+        let wait = self.next_due.saturating_duration_since(Instant::now());
+        self.timer = Some(ctx.run_later(wait, Self::start_cycle));
+    }
+
+    /// No cycle takes longer: attempts end within the interval, but the first gets its timeout.
+    fn longest_cycle(&self) -> Duration {
+        self.spec.interval.max(self.spec.timeout)
+    }
+
+    /// Runs a cycle as soon as may be: now, or right after the one under way.
+    fn hurry(&mut self, ctx: &mut Context<Self>) {
+        if self.under_way.is_some() {
+            self.is_rushed = true;
+        } else {
+            self.next_due = self.next_due.min(Instant::now());
+            self.arm(ctx);
+        }
+    }
+
+    fn start_cycle(&mut self, ctx: &mut Context<Self>) {
+        let now = Moment::now();
+        self.timer = None;
+        self.tools
+            .lateness
+            .observe(now.mono.saturating_duration_since(self.next_due));
+        self.child.heart.expect_by(now.mono + self.longest_cycle() + GRACE);
+        let under_way = UnderWay {
+            due: self.next_due,
+            stalls: self.child.stalls.generation(),
+        };
+        let Some(surroundings) = &self.surroundings else { return };
+        let Surroundings { containers, engine } = surroundings;
+        if let Some(failure) = preflight(&self.spec, containers, &self.policy, engine, now) {
+            self.under_way = Some(under_way);
+            self.finish(Some(without_attempt(failure)), ctx);
+            return;
+        }
+        let admission = self.policy.admit(&self.spec, now);
+        if let Admission::NotBefore(at) = admission {
+            self.next_due = at;
+            self.arm(ctx);
+            return;
+        }
+        if admission == Admission::Trial {
+            self.tools.registry.do_send(TrialBegan {
+                service: self.spec.name.clone(),
+                run: self.child.run,
+            });
+        }
+        let cycle = Cycle {
+            spec: self.spec.clone(),
+            check: self.check.clone(),
+            containers: containers.containers(),
+            // Nobody should wait for the first answer.
+            retries: if self.has_result && self.policy.may_retry() {
+                self.spec.retries
+            } else {
+                0
+            },
+            first_attempt: self.attempts,
+        };
+        self.under_way = Some(under_way);
+        // In a task of its own, so that a panic ends the cycle and not the probe.
+        let task = self.child.lane.spawn(cycle.run());
+        ctx.spawn(
+            task.into_actor(self)
+                .map(|ended, probe, ctx| probe.finish(outcome_of(ended), ctx)),
+        );
+    }
+
+    /// A cycle ended with this outcome; `None` where it was cut off, which only a run that itself ends sees.
+    fn finish(&mut self, outcome: Option<Outcome>, ctx: &mut Context<Self>) {
+        let (Some(under_way), Some(mut outcome)) = (self.under_way.take(), outcome) else {
+            return;
+        };
+        let Some(surroundings) = &self.surroundings else { return };
+        let now = Moment::now();
+        self.attempts += u64::from(outcome.attempts);
+        let is_measured = self.child.stalls.generation() == under_way.stalls;
+        if is_measured {
+            attribute(&self.spec, &surroundings.engine, &mut outcome);
+            self.policy.record(&self.spec, &outcome, now, fastrand::f64());
+            self.has_result = true;
+        } else {
+            tracing::warn!(service = %self.spec.name, "outcome discarded: the monitor stood still meanwhile");
+            self.policy.abandon_cycle(now, fastrand::f64());
+        }
+        self.next_due = if std::mem::take(&mut self.is_rushed) {
+            now.mono
+        } else {
+            schedule::next_due(&self.spec, &self.policy, under_way.due, now)
+        };
+        if is_measured {
+            self.report(outcome);
+        }
+        self.arm(ctx);
+    }
+
+    fn report(&mut self, outcome: Outcome) {
+        self.sequence += 1;
+        self.tools.registry.do_send(Report {
+            service: self.spec.name.clone(),
+            run: self.child.run,
+            sequence: self.sequence,
+            outcome: Arc::new(outcome),
+            policy: Box::new(self.policy.clone()),
+            next_due: self.next_due,
+        });
+    }
+}
+
+/// What a cycle's task yielded. A panic of the check is the monitor's failure, and says so.
+fn outcome_of(ended: Result<Outcome, JoinError>) -> Option<Outcome> {
+    match ended {
+        Ok(outcome) => Some(outcome),
+        Err(error) if error.is_panic() => {
+            let message = panic_message(error.into_panic().as_ref());
+            let reason = format!("the check panicked: {message}; this is a bug in the monitor");
+            Some(Outcome {
+                attempts: 1,
+                ..without_attempt(CheckFailure::new(FailureKind::Panicked, reason))
+            })
+        }
+        Err(_cancelled) => None,
+    }
+}
+
+impl Actor for Probe {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let (service, run) = (self.spec.name.clone(), self.child.run);
+        self.tools.registry.do_send(Attach {
+            service,
+            run,
+            orders: ctx.address().recipient(),
+        });
+    }
+}
+
+impl Handler<Order> for Probe {
+    type Result = ();
+
+    fn handle(&mut self, order: Order, ctx: &mut Self::Context) {
+        let now = Moment::now();
+        match order {
+            Order::Begin(briefing) => self.begin(briefing, ctx),
+            Order::Retire => ctx.stop(),
+            Order::Surroundings(surroundings) => {
+                let urgency = self
+                    .policy
+                    .observe_containers(&self.spec, &surroundings.containers.containers(), now);
+                self.surroundings = Some(surroundings);
+                if urgency == Urgency::RunNow {
+                    self.hurry(ctx);
+                }
+            }
+            Order::TryNow => {
+                self.policy.mended(now);
+                self.hurry(ctx);
+            }
+        }
+    }
+}

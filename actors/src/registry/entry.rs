@@ -1,0 +1,237 @@
+//! What the registry holds of one service.
+
+use std::sync::Arc;
+
+use actix::Recipient;
+use tokio::time::Instant;
+
+use super::{Briefing, Order, Surroundings};
+use crate::model::{
+    BreakerView, DurationHistogram, EngineState, FailureKind, Fault, Moment, Outcome, ServiceSpec, ServiceState,
+    Status, Totals, Verdict,
+};
+use crate::policy::{Matching, PolicyState, Situation, decide};
+
+/// One service: the policies' memory, its probe, and the state that is shown.
+pub(super) struct Entry {
+    pub(super) state: Arc<ServiceState>,
+    pub(super) policy: PolicyState,
+    pub(super) next_due: Option<Instant>,
+    surroundings: Surroundings,
+    /// Why nobody probes it any more.
+    given_up: Option<String>,
+    probe: Option<AttachedProbe>,
+}
+
+/// The run of a probe that is listened to.
+struct AttachedProbe {
+    run: u64,
+    sequence: u64,
+    orders: Recipient<Order>,
+}
+
+/// What a new decision did to the status.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Shift {
+    /// Nothing that is shown.
+    None,
+    /// Something that is shown, and not the status.
+    Detail,
+    /// The status.
+    Status {
+        /// What it was.
+        from: Status,
+    },
+}
+
+impl Entry {
+    /// A service that nothing is known of.
+    pub(super) fn new(spec: Arc<ServiceSpec>, engine: EngineState, now: Moment) -> Self {
+        let state = ServiceState {
+            spec,
+            status: Status::Unknown,
+            reason: "no result yet".to_owned(),
+            since: now.wall,
+            pending: None,
+            flapping: false,
+            breaker: BreakerView::Closed,
+            dependency_unhealthy: false,
+            containers: Vec::new(),
+            last: None,
+            next_due: None,
+            totals: Totals::default(),
+            durations: DurationHistogram::default(),
+            last_verdict: None,
+        };
+        Self {
+            state: Arc::new(state),
+            policy: PolicyState::new(),
+            next_due: None,
+            surroundings: Surroundings {
+                containers: Matching::None,
+                engine,
+            },
+            given_up: None,
+            probe: None,
+        }
+    }
+
+    /// The settings changed. What was learned stays, unless it was learned of something else.
+    pub(super) fn redefine(&mut self, spec: Arc<ServiceSpec>, now: Moment) {
+        let old = &self.state.spec;
+        if old.container != spec.container || old.check != spec.check || old.address != spec.address {
+            let dependency_unhealthy = self.state.dependency_unhealthy;
+            let totals = self.state.totals;
+            let engine = self.surroundings.engine.clone();
+            *self = Self::new(spec, engine, now);
+            let state = Arc::make_mut(&mut self.state);
+            state.dependency_unhealthy = dependency_unhealthy;
+            state.totals = totals;
+        } else {
+            Arc::make_mut(&mut self.state).spec = spec;
+        }
+    }
+
+    /// This run of a probe is listened to from now on, and begins with what is known.
+    pub(super) fn attach(&mut self, run: u64, orders: Recipient<Order>) {
+        let briefing = Briefing {
+            policy: Box::new(self.policy.clone()),
+            surroundings: self.surroundings.clone(),
+            next_due: self.next_due,
+            has_result: self.state.last.is_some(),
+        };
+        orders.do_send(Order::Begin(briefing));
+        self.probe = Some(AttachedProbe {
+            run,
+            sequence: 0,
+            orders,
+        });
+        self.given_up = None;
+    }
+
+    /// The supervisor gave its probe up, or started it again.
+    pub(super) fn set_given_up(&mut self, reason: Option<String>) {
+        self.given_up = reason;
+    }
+
+    /// The run of the probe that is listened to.
+    pub(super) fn run(&self) -> Option<u64> {
+        self.probe.as_ref().map(|probe| probe.run)
+    }
+
+    /// Tells the probe, where there is one.
+    pub(super) fn order(&self, order: Order) {
+        if let Some(probe) = &self.probe {
+            probe.orders.do_send(order);
+        }
+    }
+
+    /// Takes a report of `run`, unless a later one was taken already.
+    pub(super) fn admit(&mut self, run: u64, sequence: u64) -> bool {
+        match &mut self.probe {
+            Some(probe) if probe.run == run && probe.sequence < sequence => {
+                probe.sequence = sequence;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The probe's trial has begun, so the breaker is half-open.
+    pub(super) fn admit_trial(&mut self, now: Moment) {
+        let _the_probe_knows = self.policy.admit(&self.state.spec, now);
+    }
+
+    /// Counts a finished cycle.
+    pub(super) fn count(&mut self, outcome: Arc<Outcome>) {
+        let state = Arc::make_mut(&mut self.state);
+        match outcome.verdict.fault() {
+            None => state.totals.success += 1,
+            Some(Fault::Monitor) => state.totals.error += 1,
+            Some(Fault::Service | Fault::Startup) => state.totals.failure += 1,
+        }
+        // A container that does not run is found without an attempt, so there is no duration to count.
+        if outcome.verdict != Verdict::Fail(FailureKind::Container) {
+            state.durations.observe(outcome.duration);
+        }
+        state.last = Some(outcome);
+    }
+
+    /// Its containers are now these; the probe is told.
+    pub(super) fn set_containers(&mut self, containers: Matching, now: Moment) {
+        if self.surroundings.containers == containers {
+            return;
+        }
+        let found = containers.containers();
+        Arc::make_mut(&mut self.state).containers = found.iter().map(|container| container.key.clone()).collect();
+        self.surroundings.containers = containers;
+        self.observe_containers(now);
+        self.order(Order::Surroundings(self.surroundings.clone()));
+    }
+
+    /// The container engine came or went; the probe is told.
+    pub(super) fn set_engine(&mut self, engine: EngineState) {
+        self.surroundings.engine = engine;
+        self.order(Order::Surroundings(self.surroundings.clone()));
+    }
+
+    /// The probe learns of its containers from here and applies the same to its own copy, so it is told already of
+    /// whatever is urgent.
+    fn observe_containers(&mut self, now: Moment) {
+        let _told_already =
+            self.policy
+                .observe_containers(&self.state.spec, &self.surroundings.containers.containers(), now);
+    }
+
+    /// The policies' memory is now the probe's. What the registry knows of containers is newer, and applied again.
+    pub(super) fn set_policy(&mut self, policy: PolicyState, now: Moment) {
+        self.policy = policy;
+        self.observe_containers(now);
+    }
+
+    /// Decides anew, and writes down what is shown.
+    pub(super) fn decide(&mut self, now: Moment) -> Shift {
+        let decision = decide(&Situation {
+            spec: &self.state.spec,
+            containers: &self.surroundings.containers,
+            engine: &self.surroundings.engine,
+            policy: &self.policy,
+            last: self.state.last.as_deref(),
+            next_due: self.next_due,
+            given_up: self.given_up.as_deref(),
+            now,
+        });
+        let breaker = self.policy.breaker_view(now);
+        let flapping = self.policy.is_flapping();
+        let shown = &self.state;
+        let from = shown.status;
+        if from == decision.status
+            && shown.reason == decision.reason
+            && shown.pending == decision.pending
+            && shown.breaker.as_str() == breaker.as_str()
+            && shown.flapping == flapping
+        {
+            return Shift::None;
+        }
+        let state = Arc::make_mut(&mut self.state);
+        state.reason = decision.reason;
+        state.pending = decision.pending;
+        state.breaker = breaker;
+        state.flapping = flapping;
+        if decision.status.is_up() || decision.status.is_down() {
+            state.last_verdict = Some(decision.status.is_up());
+        }
+        if from == decision.status {
+            return Shift::Detail;
+        }
+        state.status = decision.status;
+        state.since = now.wall;
+        Shift::Status { from }
+    }
+
+    /// Time alone can change what is shown of it.
+    pub(super) fn ages(&self, now: Moment) -> bool {
+        let is_settled = self.state.status == Status::Healthy && self.state.pending.is_none() && !self.state.flapping;
+        !is_settled || self.next_due.is_none_or(|due| due < now.mono)
+    }
+}

@@ -1,0 +1,178 @@
+//! A registry, a supervisor and probes as the program has them, to be watched through the public surface.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    missing_docs,
+    reason = "what serves tests only fails as tests do"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use health_monitor_actors::check::Check;
+use health_monitor_actors::model::{
+    Container, DockerHealth, EngineState, RetryBackoff, ServiceName, ServiceSpec, ServiceState, Snapshot, Status,
+    Thresholds,
+};
+use health_monitor_actors::probe::{Lateness, Probe, ProbeTools};
+use health_monitor_actors::registry::{Define, GetSnapshot, Registry, Subscribe};
+use health_monitor_actors::supervisor::{
+    self, Add, ChildEvent, Shutdown, Supervisor, SupervisorOptions, SupervisorState,
+};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// Nothing that a test waits for takes longer than this, on the slowest machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What a test works on.
+pub struct Bench {
+    pub registry: Addr<Registry>,
+    pub supervisor: Addr<Supervisor>,
+}
+
+/// A service without containers whose cycles come quickly.
+pub fn spec(name: &str) -> ServiceSpec {
+    ServiceSpec {
+        name: ServiceName::new(name).unwrap(),
+        check: "test".to_owned(),
+        address: Some("127.0.0.1:1".to_owned()),
+        container: Container::None,
+        depends_on: Vec::new(),
+        critical: true,
+        interval: Duration::from_millis(200),
+        timeout: Duration::from_millis(100),
+        retries: 0,
+        retry_backoff: RetryBackoff {
+            min: Duration::from_millis(10),
+            max: Duration::from_millis(20),
+        },
+        retry_interval: Duration::from_millis(50),
+        thresholds: Thresholds { failure: 2, success: 1 },
+        start_period: Duration::ZERO,
+        docker_health: DockerHealth::Warn,
+        min_replicas: 1,
+        auth_failure_degrades: false,
+    }
+}
+
+impl Bench {
+    pub fn start() -> Self {
+        let registry = Registry::new(None, EngineState::Disabled).start();
+        let options = SupervisorOptions {
+            tick: Duration::from_millis(50),
+            ..SupervisorOptions::default()
+        };
+        let supervisor = Supervisor::new(options).notify(registry.clone().recipient()).start();
+        Self { registry, supervisor }
+    }
+
+    pub async fn monitor(&self, spec: ServiceSpec, check: Arc<dyn Check>) {
+        let spec = Arc::new(spec);
+        self.registry.send(Define(spec.clone())).await.unwrap();
+        let tools = ProbeTools {
+            registry: self.registry.clone(),
+            lateness: Arc::new(Lateness::default()),
+        };
+        self.supervisor
+            .send(Add(Probe::child_spec(spec, check, tools)))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    pub async fn snapshot(&self) -> Arc<Snapshot> {
+        self.registry.send(GetSnapshot).await.unwrap()
+    }
+
+    pub async fn service(&self, name: &str) -> Arc<ServiceState> {
+        self.snapshot().await.services[name].clone()
+    }
+
+    /// Waits until the service has this status.
+    pub async fn until(&self, name: &str, status: Status) -> Arc<ServiceState> {
+        self.until_that(name, |service| service.status == status).await
+    }
+
+    /// Waits until this is true of the service; looks again at every change that the registry tells of.
+    pub async fn until_that(&self, name: &str, is_true: impl Fn(&ServiceState) -> bool) -> Arc<ServiceState> {
+        let mut last = None;
+        let waiting = async {
+            loop {
+                let mut subscription = self.registry.send(Subscribe { capacity: 1_024 }).await.unwrap();
+                loop {
+                    let service = self.service(name).await;
+                    if is_true(&service) {
+                        return service;
+                    }
+                    last = Some(service);
+                    if subscription.changes.recv().await.is_none() {
+                        break;
+                    }
+                }
+            }
+        };
+        match timeout(LIMIT, waiting).await {
+            Ok(service) => service,
+            Err(_elapsed) => panic!("'{name}' is still {last:#?}"),
+        }
+    }
+
+    /// Waits until the supervisor abandoned a lane; looks again at every event of a child.
+    pub async fn until_lane_abandoned(&self) {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let listener = Listener(sender).start();
+        self.supervisor
+            .send(supervisor::Subscribe(listener.recipient()))
+            .await
+            .unwrap();
+        let waiting = async {
+            while self.supervision().await.totals.lanes_abandoned == 0 {
+                events.recv().await.unwrap();
+            }
+        };
+        timeout(LIMIT, waiting).await.expect("no lane was abandoned");
+    }
+
+    /// Ends all children and lanes.
+    pub async fn stop(self, limit: Duration) {
+        let report = self.supervisor.send(Shutdown { limit }).await.unwrap();
+        assert!(report.unfinished.is_empty(), "{report:?}");
+    }
+
+    pub async fn supervision(&self) -> SupervisorState {
+        self.supervisor.send(supervisor::Observe).await.unwrap()
+    }
+
+    /// Restarts that the service's probe was charged for.
+    pub async fn restarts(&self, name: &str) -> u64 {
+        let child = Probe::child_name(&ServiceName::new(name).unwrap());
+        let state = self.supervision().await;
+        state
+            .children
+            .iter()
+            .find(|state| state.name == child)
+            .unwrap()
+            .restarts
+    }
+}
+
+/// Passes on what the supervisor tells.
+struct Listener(mpsc::UnboundedSender<ChildEvent>);
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+}
+
+impl Handler<ChildEvent> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, event: ChildEvent, _: &mut Self::Context) {
+        // The test may have seen enough already.
+        let _is_heard = self.0.send(event).is_ok();
+    }
+}
