@@ -156,6 +156,8 @@ impl Actor for Supervisor {
                 reason: error.to_string(),
             });
         }
+        // Says when the first tick is due, so that one that comes late is seen too.
+        self.stalls.tick(Instant::now() + self.options.tick);
         self.arm_tick(ctx);
     }
 }

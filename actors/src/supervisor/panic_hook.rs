@@ -10,7 +10,7 @@ use super::polled::current_child;
 static INSTALLED: Once = Once::new();
 
 /// Logs every panic of the process through `tracing`, at level `ERROR` with the fields `child`, `thread`, `location`,
-/// `message` and (with `RUST_BACKTRACE`) `backtrace`, in place of what the standard hook prints.
+/// `panic` (its message) and (with `RUST_BACKTRACE`) `backtrace`, in place of what the standard hook prints.
 ///
 /// While nobody listens to such events the hook that was there before speaks, so that no panic is silent. Later calls do
 /// nothing.
@@ -35,7 +35,7 @@ fn log(info: &PanicHookInfo<'_>) {
         child = child.as_ref().map(ChildName::as_str),
         thread = std::thread::current().name(),
         location = info.location().map(tracing::field::display),
-        message = info.payload_as_str().unwrap_or("no message"),
+        panic = info.payload_as_str().unwrap_or("no message"),
         backtrace = backtrace.map(tracing::field::display),
         "panicked"
     );
