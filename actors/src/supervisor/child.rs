@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -12,8 +13,10 @@ use actix::{Actor, Addr, AsyncContext, Context};
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 
+use super::clock::Clock;
 use super::heart::Heart;
-use super::lane::LaneHandle;
+use super::lane::{LaneCell, LaneHandle};
+use super::polled::Tag;
 use super::stall::Stalls;
 
 /// The name of a child, unique within its supervisor. Cheap to clone.
@@ -178,4 +181,24 @@ pub struct ChildContext {
     pub lane: LaneHandle,
     /// Tells whether the process stood still meanwhile.
     pub stalls: Stalls,
+}
+
+impl ChildContext {
+    /// A context for an actor that runs on this thread without a supervisor, as under a paused clock in a test: nobody
+    /// watches its heart, nothing ever stalls, and its side tasks end when they end.
+    pub fn unsupervised(name: impl Into<ChildName>) -> Self {
+        let (name, run, clock) = (name.into(), 1, Clock::start());
+        let tag = Tag {
+            name: name.clone(),
+            run,
+            cell: Arc::new(LaneCell::new(clock.now())),
+        };
+        Self {
+            name,
+            run,
+            heart: Heart::new(clock, None),
+            lane: LaneHandle::new(tag, Rc::default()),
+            stalls: Stalls::new(clock, Duration::MAX),
+        }
+    }
 }

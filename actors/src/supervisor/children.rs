@@ -11,7 +11,7 @@ use super::exit::AbortCause;
 use super::heart::Heart;
 use super::lane::LaneId;
 use super::run::RunControl;
-use super::state::{ChildState, LastExit, PhaseState};
+use super::state::{ChildState, LaneKind, LastExit, PhaseState};
 use crate::policy::intensity::RestartWindow;
 
 /// A child and its record.
@@ -107,9 +107,14 @@ impl Child {
         self.quarantined = false;
     }
 
-    /// Whether it runs on a lane of its own.
-    pub(super) fn is_private(&self) -> bool {
-        self.quarantined || self.spec.placement == Placement::OwnArbiter
+    /// The kind of lane that only this child may use; `None` where it shares.
+    pub(super) fn private_lane_kind(&self) -> Option<LaneKind> {
+        let child = self.spec.name.clone();
+        match self.spec.placement {
+            _ if self.quarantined => Some(LaneKind::Quarantine { child }),
+            Placement::OwnArbiter => Some(LaneKind::Own { child }),
+            Placement::Lanes => None,
+        }
     }
 
     /// The run under way, aborted or not.

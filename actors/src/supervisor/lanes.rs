@@ -113,6 +113,10 @@ impl Lanes {
             .min_by_key(|id| self.table.get(id).map_or(usize::MAX, |lane| lane.children))
     }
 
+    pub(super) fn kind(&self, id: LaneId) -> Option<&LaneKind> {
+        self.table.get(&id).map(|lane| &lane.kind)
+    }
+
     pub(super) fn cell(&self, id: LaneId) -> Option<Arc<LaneCell>> {
         self.table.get(&id).map(|lane| Arc::clone(&lane.cell))
     }

@@ -15,7 +15,7 @@ use super::heart::Heart;
 use super::lane::{LaneEnded, LaneId};
 use super::message::AddError;
 use super::run::{Launch, RunEnded};
-use super::state::{LaneKind, LastExit};
+use super::state::LastExit;
 use crate::policy::intensity::Verdict;
 
 /// A child that blocks one thread after another is given up before it holds more than this many. So one bad child
@@ -114,23 +114,22 @@ impl Supervisor {
         });
     }
 
+    /// The lane of the child's next run: a shared one, or the private one that it had before, if that is still of the right
+    /// kind, or a fresh one.
     fn lane_for(&mut self, name: &ChildName, ctx: &mut Context<Self>) -> Option<LaneId> {
-        let supervisor = ctx.address();
         let child = self.children.get_mut(name)?;
-        if !child.is_private() {
-            if let Some(unused) = child.private_lane.take() {
-                self.lanes.close(unused);
-            }
-            return self.lanes.least_loaded();
-        }
+        let kind = child.private_lane_kind();
         if let Some(kept) = child.private_lane {
-            return Some(kept);
+            if kind.is_some() && self.lanes.kind(kept) == kind.as_ref() {
+                return Some(kept);
+            }
+            child.private_lane = None;
+            self.lanes.close(kept);
         }
-        let kind = match child.quarantined {
-            true => LaneKind::Quarantine { child: name.clone() },
-            false => LaneKind::Own { child: name.clone() },
+        let Some(kind) = kind else {
+            return self.lanes.least_loaded();
         };
-        match self.lanes.open(kind, &supervisor) {
+        match self.lanes.open(kind, &ctx.address()) {
             Ok(lane) => {
                 child.private_lane = Some(lane);
                 Some(lane)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use health_monitor_actors::supervisor::{
-    AbortCause, Add, ChildSpec, Exit, Next, PhaseState, Placement, Shutdown, current_child,
+    AbortCause, Add, ChildContext, ChildName, ChildSpec, Exit, Next, PhaseState, Placement, Shutdown, current_child,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -176,6 +176,24 @@ async fn handlers_and_side_tasks_run_in_their_childs_name() {
     assert_eq!(in_handler, Some(puppet.name()));
     assert_eq!(within_limit(task).await.unwrap(), Some(puppet.name()));
     assert_eq!(current_child(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unsupervised_actor_has_all_that_a_child_has() {
+    let local = tokio::task::LocalSet::new();
+    local
+        .run_until(async {
+            let child = ChildContext::unsupervised("alone");
+            child.heart.expect_within(Duration::from_secs(1));
+            let before = child.stalls.generation();
+            let task = child.lane.spawn(async {
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+                current_child()
+            });
+            assert_eq!(task.await.unwrap(), Some(ChildName::from("alone")));
+            assert_eq!(child.stalls.generation(), before);
+        })
+        .await;
 }
 
 #[actix::test]

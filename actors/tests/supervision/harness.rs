@@ -57,14 +57,11 @@ impl World {
     }
 
     pub(crate) fn started_by(options: SupervisorOptions, start: impl FnOnce(Supervisor) -> Addr<Supervisor>) -> Self {
-        let (events_in, events) = mpsc::unbounded_channel();
+        let (listener, events) = Listener::start_new();
         let (fatal_in, fatal) = oneshot::channel();
-        let listener = Listener(events_in).start();
-        let supervisor = Supervisor::new(options)
-            .notify(listener.recipient())
-            .on_fatal(move |fatal| {
-                fatal_in.send(fatal).ok();
-            });
+        let supervisor = Supervisor::new(options).notify(listener).on_fatal(move |fatal| {
+            fatal_in.send(fatal).ok();
+        });
         Self {
             supervisor: start(supervisor),
             fatal,
@@ -143,7 +140,15 @@ impl World {
     }
 }
 
-struct Listener(mpsc::UnboundedSender<ChildEvent>);
+/// Passes the supervisor's events on.
+pub(crate) struct Listener(mpsc::UnboundedSender<ChildEvent>);
+
+impl Listener {
+    pub(crate) fn start_new() -> (Recipient<ChildEvent>, mpsc::UnboundedReceiver<ChildEvent>) {
+        let (events_in, events) = mpsc::unbounded_channel();
+        (Self(events_in).start().recipient(), events)
+    }
+}
 
 impl Actor for Listener {
     type Context = Context<Self>;

@@ -91,12 +91,11 @@ async fn a_blocked_thread_costs_its_child_a_restart_and_its_neighbours_nothing()
     assert_eq!((after.totals.lanes_abandoned, after.lanes_abandoned_alive), (1, 1));
 
     drop(rope);
-    let end = world.eventually(|state| state.lanes_abandoned_alive == 0).await;
+    // The old runs end with their lane; nobody is charged for it, and the count of living lanes falls.
+    let is_over = |state: &SupervisorState| state.lanes_abandoned_alive == 0 && state.totals.stale_exits == 2;
+    let end = world.eventually(is_over).await;
     assert_eq!(end.totals.lanes_abandoned, 1);
-    assert_eq!(
-        end.totals.stale_exits, 2,
-        "the old runs ended with their lane, and nobody was charged for it"
-    );
+    assert_eq!(end.totals.exits, after.totals.exits);
     assert_eq!(lane_of(&end, "bad"), lane_of(&after, "bad"));
 }
 
@@ -169,6 +168,27 @@ async fn a_replaced_child_leaves_quarantine() {
             .iter()
             .all(|lane| matches!(lane.kind, LaneKind::Shared { .. }))
     );
+}
+
+#[actix::test]
+async fn a_replaced_child_with_an_arbiter_of_its_own_gets_a_plain_one_after_quarantine() {
+    let (world, mut puppet) = (World::new(watchful()), Puppet::new("loner"));
+    let spec = puppet.spec().placement(Placement::OwnArbiter);
+    world.supervisor.send(Add(spec.clone())).await.unwrap().unwrap();
+    let _rope = puppet.next_run().await.block().await;
+    puppet.next_run().await;
+    let state = world.observe().await;
+    assert!(is_quarantine_of(&state, lane_of(&state, "loner"), &puppet));
+    world.supervisor.send(Replace(spec)).await.unwrap().unwrap();
+    puppet.next_run().await;
+    let state = world.observe().await;
+    let lanes: Vec<_> = state
+        .lanes
+        .iter()
+        .filter(|lane| !matches!(lane.kind, LaneKind::Shared { .. }))
+        .collect();
+    assert_eq!(lanes.len(), 1);
+    assert_eq!(lanes[0].kind, LaneKind::Own { child: puppet.name() });
 }
 
 #[actix::test]

@@ -7,11 +7,11 @@ use actix::prelude::*;
 use health_monitor_actors::policy::backoff::Backoff;
 use health_monitor_actors::policy::intensity::Intensity;
 use health_monitor_actors::supervisor::{
-    AbortCause, Add, AddError, Exit, Fatal, Next, PhaseState, Remove, Replace, Shutdown, ShutdownReport, Supervisor,
-    SupervisorOptions,
+    AbortCause, Add, AddError, ChildEventKind, Exit, Fatal, Next, PhaseState, Remove, Replace, Shutdown,
+    ShutdownReport, Subscribe, Supervisor, SupervisorOptions,
 };
 
-use crate::harness::{LIMIT, Puppet, World, options, within_limit};
+use crate::harness::{LIMIT, Listener, Puppet, World, options, within_limit};
 
 const AT_ONCE: Next = Next::Restart { after: Duration::ZERO };
 
@@ -237,6 +237,18 @@ async fn shutdown_does_not_wait_for_a_blocked_child_past_its_limit() {
     .await
     .unwrap();
     assert!(report.unfinished.contains(&puppet.name()));
+}
+
+#[actix::test]
+async fn a_later_subscriber_hears_what_happens_from_then_on() {
+    let (mut world, mut puppet) = (World::new(options()), Puppet::new("heard"));
+    let run = world.add(&mut puppet).await;
+    let (listener, mut heard) = Listener::start_new();
+    world.supervisor.send(Subscribe(listener)).await.unwrap();
+    run.pull(|_, _| panic!("boom"));
+    let event = within_limit(heard.recv()).await.unwrap();
+    assert_eq!((event.run, event.name), (run.run, puppet.name()));
+    assert!(matches!(event.kind, ChildEventKind::Exited { .. }));
 }
 
 #[actix::test]
