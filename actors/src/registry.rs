@@ -20,7 +20,7 @@ mod subscribers;
 use dependencies::Dependencies;
 use entry::{Entry, Shift};
 pub use messages::{
-    Attach, Briefing, Containers, Define, EngineChanged, Forget, GetSnapshot, Observe, Order, ProbeFate,
+    Attach, Briefing, Containers, Define, EngineChanged, Forget, GetSnapshot, InProject, Observe, Order, ProbeFate,
     RegistryFigures, Report, Subscribe, Subscription, Surroundings, TrialBegan, Usage,
 };
 use subscribers::Subscribers;
@@ -439,6 +439,17 @@ impl Handler<EngineChanged> for Registry {
         }
         self.tell(ChangeKind::Engine { state: engine }, now);
         self.decide_all(now);
+    }
+}
+
+impl Handler<InProject> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, InProject(project): InProject, _: &mut Self::Context) {
+        if self.project.as_ref() != Some(&project) {
+            self.project = Some(project);
+            self.match_containers(Moment::now());
+        }
     }
 }
 

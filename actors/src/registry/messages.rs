@@ -135,6 +135,11 @@ pub struct Usage(pub Vec<(ContainerKey, ResourceUsage)>);
 #[rtype(result = "()")]
 pub struct EngineChanged(pub EngineState);
 
+/// Services are looked for in this Compose project, the monitor's own, where none was configured.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct InProject(pub String);
+
 /// Asks for the registry's own figures.
 #[derive(Debug, Message)]
 #[rtype(result = "RegistryFigures")]

@@ -1,23 +1,11 @@
 //! A registry, a supervisor and probes as the program has them, to be watched through the public surface.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    unreachable_pub,
-    missing_docs,
-    reason = "what serves tests only fails as tests do"
-)]
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use health_monitor_actors::check::Check;
-use health_monitor_actors::model::{
-    Container, DockerHealth, EngineState, RetryBackoff, ServiceName, ServiceSpec, ServiceState, Snapshot, Status,
-    Thresholds,
-};
+use health_monitor_actors::model::{EngineState, ServiceName, ServiceSpec, ServiceState, Snapshot, Status};
 use health_monitor_actors::probe::{Lateness, Probe, ProbeTools};
 use health_monitor_actors::registry::{Define, GetSnapshot, Registry, Subscribe};
 use health_monitor_actors::supervisor::{
@@ -30,38 +18,13 @@ use tokio::time::timeout;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a test works on.
-pub struct Bench {
-    pub registry: Addr<Registry>,
-    pub supervisor: Addr<Supervisor>,
-}
-
-/// A service without containers whose cycles come quickly.
-pub fn spec(name: &str) -> ServiceSpec {
-    ServiceSpec {
-        name: ServiceName::new(name).unwrap(),
-        check: "test".to_owned(),
-        address: Some("127.0.0.1:1".to_owned()),
-        container: Container::None,
-        depends_on: Vec::new(),
-        critical: true,
-        interval: Duration::from_millis(200),
-        timeout: Duration::from_millis(100),
-        retries: 0,
-        retry_backoff: RetryBackoff {
-            min: Duration::from_millis(10),
-            max: Duration::from_millis(20),
-        },
-        retry_interval: Duration::from_millis(50),
-        thresholds: Thresholds { failure: 2, success: 1 },
-        start_period: Duration::ZERO,
-        docker_health: DockerHealth::Warn,
-        min_replicas: 1,
-        auth_failure_degrades: false,
-    }
+pub(crate) struct Bench {
+    pub(crate) registry: Addr<Registry>,
+    pub(crate) supervisor: Addr<Supervisor>,
 }
 
 impl Bench {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let registry = Registry::new(None, EngineState::Disabled).start();
         let options = SupervisorOptions {
             tick: Duration::from_millis(50),
@@ -71,7 +34,7 @@ impl Bench {
         Self { registry, supervisor }
     }
 
-    pub async fn monitor(&self, spec: ServiceSpec, check: Arc<dyn Check>) {
+    pub(crate) async fn monitor(&self, spec: ServiceSpec, check: Arc<dyn Check>) {
         let spec = Arc::new(spec);
         self.registry.send(Define(spec.clone())).await.unwrap();
         let tools = ProbeTools {
@@ -85,21 +48,21 @@ impl Bench {
             .unwrap();
     }
 
-    pub async fn snapshot(&self) -> Arc<Snapshot> {
+    pub(crate) async fn snapshot(&self) -> Arc<Snapshot> {
         self.registry.send(GetSnapshot).await.unwrap()
     }
 
-    pub async fn service(&self, name: &str) -> Arc<ServiceState> {
+    pub(crate) async fn service(&self, name: &str) -> Arc<ServiceState> {
         self.snapshot().await.services[name].clone()
     }
 
     /// Waits until the service has this status.
-    pub async fn until(&self, name: &str, status: Status) -> Arc<ServiceState> {
+    pub(crate) async fn until(&self, name: &str, status: Status) -> Arc<ServiceState> {
         self.until_that(name, |service| service.status == status).await
     }
 
     /// Waits until this is true of the service; looks again at every change that the registry tells of.
-    pub async fn until_that(&self, name: &str, is_true: impl Fn(&ServiceState) -> bool) -> Arc<ServiceState> {
+    pub(crate) async fn until_that(&self, name: &str, is_true: impl Fn(&ServiceState) -> bool) -> Arc<ServiceState> {
         let mut last = None;
         let waiting = async {
             loop {
@@ -123,7 +86,7 @@ impl Bench {
     }
 
     /// Waits until the supervisor abandoned a lane; looks again at every event of a child.
-    pub async fn until_lane_abandoned(&self) {
+    pub(crate) async fn until_lane_abandoned(&self) {
         let (sender, mut events) = mpsc::unbounded_channel();
         let listener = Listener(sender).start();
         self.supervisor
@@ -139,17 +102,17 @@ impl Bench {
     }
 
     /// Ends all children and lanes.
-    pub async fn stop(self, limit: Duration) {
+    pub(crate) async fn stop(self, limit: Duration) {
         let report = self.supervisor.send(Shutdown { limit }).await.unwrap();
         assert!(report.unfinished.is_empty(), "{report:?}");
     }
 
-    pub async fn supervision(&self) -> SupervisorState {
+    pub(crate) async fn supervision(&self) -> SupervisorState {
         self.supervisor.send(supervisor::Observe).await.unwrap()
     }
 
     /// Restarts that the service's probe was charged for.
-    pub async fn restarts(&self, name: &str) -> u64 {
+    pub(crate) async fn restarts(&self, name: &str) -> u64 {
         let child = Probe::child_name(&ServiceName::new(name).unwrap());
         let state = self.supervision().await;
         state

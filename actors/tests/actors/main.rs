@@ -1,0 +1,10 @@
+//! The actors together, through their public surface.
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod registry;
