@@ -1,10 +1,14 @@
 //! The table of checks. Adding one is a file in `checks/` and a line in [`KINDS`].
 
+mod bounded;
 mod container;
 mod deadline;
 mod dial;
+mod drive;
 mod failure;
+mod http;
 mod mqtt;
+mod postgres;
 mod tcp;
 mod tls;
 mod zookeeper;
@@ -35,7 +39,9 @@ pub struct CheckKind {
 #[rustfmt::skip]
 pub static KINDS: &[CheckKind] = &[
     CheckKind { name: "container", default_port: None, target: None, schema: container::SCHEMA, build: container::build },
+    CheckKind { name: "http", default_port: None, target: Some("url"), schema: http::SCHEMA, build: http::build },
     CheckKind { name: "mqtt", default_port: Some(1883), target: Some("address"), schema: mqtt::SCHEMA, build: mqtt::build },
+    CheckKind { name: "postgres", default_port: Some(5432), target: Some("address"), schema: postgres::SCHEMA, build: postgres::build },
     CheckKind { name: "tcp", default_port: None, target: Some("address"), schema: tcp::SCHEMA, build: tcp::build },
     CheckKind { name: "zookeeper", default_port: Some(2181), target: Some("address"), schema: zookeeper::SCHEMA, build: zookeeper::build },
 ];

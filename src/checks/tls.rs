@@ -154,6 +154,16 @@ impl Tls {
         })
     }
 
+    /// The client configuration.
+    pub(super) fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    /// The name that the server's certificate must bear.
+    pub(super) fn name(&self) -> String {
+        self.name.to_str().into_owned()
+    }
+
     /// Agrees on TLS with the server.
     ///
     /// # Errors
