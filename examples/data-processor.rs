@@ -121,7 +121,6 @@ async fn process(consumer: &StreamConsumer, producer: &FutureProducer, length: i
     let database = shared::setting("DATABASE_URL", "postgresql://postgres:password@127.0.0.1:5432/postgres");
     let mut windows: HashMap<String, Window> = HashMap::new();
     let mut temperature_offsets = HashMap::new();
-    let mut backoff = Backoff::default();
     let mut refresh = tokio::time::interval(PARAMETERS_INTERVAL);
     refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -139,13 +138,12 @@ async fn process(consumer: &StreamConsumer, producer: &FutureProducer, length: i
         };
         let message = match received {
             Ok(message) => message,
+            // The client reports and tries again by itself; a pause here would only keep what it has received waiting.
             Err(error) => {
                 warn!(%error, "cannot read from Kafka");
-                backoff.pause().await;
                 continue;
             }
         };
-        backoff.reset();
         let reading: Reading = match serde_json::from_slice(message.payload().unwrap_or_default()) {
             Ok(reading) => reading,
             Err(error) => {

@@ -99,7 +99,7 @@ async fn stay_connected(mut connection: EventLoop) {
         match connection.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
                 info!("connected to the MQTT broker");
-                backoff.reset();
+                backoff = Backoff::default();
             }
             Ok(_) => {}
             Err(error) => {

@@ -55,24 +55,22 @@ async fn write_all(consumer: &StreamConsumer) -> anyhow::Result<()> {
         "DATABASE_URL",
         "postgresql://postgres:password@127.0.0.1:5433/postgres",
     ));
-    let mut backoff = Backoff::default();
     loop {
         let message = match consumer.recv().await {
             Ok(message) => message,
+            // The client reports and tries again by itself; a pause here would only keep what it has received waiting.
             Err(error) => {
                 warn!(%error, "cannot read from Kafka");
-                backoff.pause().await;
                 continue;
             }
         };
-        backoff.reset();
         match serde_json::from_slice(message.payload().unwrap_or_default()) {
             Ok(average) => {
+                let mut backoff = Backoff::default();
                 while let Err(error) = table.write(&average).await {
                     warn!(%error, cause = error.root_cause(), "cannot write to the database, trying again");
                     backoff.pause().await;
                 }
-                backoff.reset();
                 debug!(device = average.device_id, offset = message.offset(), "written");
             }
             Err(error) => warn!(offset = message.offset(), %error, "not an average, left out"),

@@ -62,7 +62,7 @@ async fn receive(client: &AsyncClient, mut connection: EventLoop, sender: mpsc::
         match connection.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
                 info!("connected to the MQTT broker");
-                backoff.reset();
+                backoff = Backoff::default();
                 // Not awaited: the queue of requests is only emptied by this very loop.
                 if let Err(error) = client.try_subscribe(MQTT_FILTER, QoS::AtLeastOnce) {
                     warn!(%error, "cannot subscribe");
@@ -87,10 +87,10 @@ async fn forward(
     mut receiver: mpsc::Receiver<Publish>,
     producer: &FutureProducer,
 ) -> anyhow::Result<()> {
-    let mut backoff = Backoff::default();
     while let Some(publish) = receiver.recv().await {
         // One device's readings stay in order: its name chooses the partition.
         let device = publish.topic.split('/').nth(1).unwrap_or_default();
+        let mut backoff = Backoff::default();
         loop {
             let record = FutureRecord::to(KAFKA_TOPIC)
                 .key(device)
@@ -98,7 +98,6 @@ async fn forward(
             match producer.send(record, Timeout::Never).await {
                 Ok(delivery) => {
                     debug!(device, offset = delivery.offset, "delivered");
-                    backoff.reset();
                     break;
                 }
                 Err((error, _)) => {

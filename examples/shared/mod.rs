@@ -46,8 +46,4 @@ impl Backoff {
         self.failures += 1;
         tokio::time::sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
     }
-
-    pub(crate) fn reset(&mut self) {
-        self.failures = 0;
-    }
 }
