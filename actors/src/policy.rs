@@ -9,6 +9,8 @@ mod breaker;
 mod condition;
 mod crash_loop;
 mod decide;
+#[cfg(test)]
+mod fixtures;
 mod flapping;
 mod human;
 mod incarnation;

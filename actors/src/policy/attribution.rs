@@ -21,3 +21,55 @@ pub fn attribute(spec: &ServiceSpec, engine: &EngineState, outcome: &mut Outcome
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::*;
+    use super::*;
+
+    fn attributed(spec: &ServiceSpec, engine: &EngineState, kind: FailureKind) -> Verdict {
+        let mut outcome = outcome(Verdict::Fail(kind), "reason", start());
+        attribute(spec, engine, &mut outcome);
+        attribute(spec, engine, &mut outcome);
+        outcome.verdict
+    }
+
+    #[test]
+    fn a_missing_name_is_the_resolvers_fault_while_docker_is_away() {
+        let down = EngineState::Down {
+            since: start().wall,
+            reason: "gone".to_owned(),
+        };
+        for (engine, kind) in [
+            (EngineState::Up, FailureKind::NameNotFound),
+            (EngineState::Disabled, FailureKind::NameNotFound),
+            (EngineState::Connecting, FailureKind::Resolver),
+            (down, FailureKind::Resolver),
+        ] {
+            assert_eq!(
+                attributed(&spec(), &engine, FailureKind::NameNotFound),
+                Verdict::Fail(kind)
+            );
+            assert_eq!(
+                attributed(&spec(), &engine, FailureKind::Refused),
+                Verdict::Fail(FailureKind::Refused)
+            );
+        }
+    }
+
+    #[test]
+    fn a_refused_login_is_a_warning_where_it_is_configured() {
+        let lenient = ServiceSpec {
+            auth_failure_degrades: true,
+            ..spec()
+        };
+        assert_eq!(
+            attributed(&lenient, &EngineState::Up, FailureKind::LoginRefused),
+            Verdict::Warn
+        );
+        assert_eq!(
+            attributed(&spec(), &EngineState::Up, FailureKind::LoginRefused),
+            Verdict::Fail(FailureKind::LoginRefused)
+        );
+    }
+}

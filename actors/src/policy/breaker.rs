@@ -136,3 +136,75 @@ impl Breaker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::*;
+    use super::*;
+
+    fn opened(now: Moment) -> Breaker {
+        let mut breaker = Breaker::Closed;
+        breaker.failed(true, OPENS_AFTER, now, MIDDLE);
+        breaker
+    }
+
+    #[test]
+    fn it_opens_for_a_service_that_is_down_after_five_failing_cycles() {
+        for (is_down, failures, opens) in [(true, 4, false), (false, 9, false), (true, 5, true), (true, 8, true)] {
+            let mut breaker = Breaker::Closed;
+            breaker.failed(is_down, failures, start(), MIDDLE);
+            assert_eq!(!breaker.is_closed(), opens, "down {is_down}, {failures} failures");
+        }
+    }
+
+    #[test]
+    fn pauses_double_from_15_s_to_60_s() {
+        let mut now = start();
+        let mut breaker = opened(now);
+        for pause in [15, 30, 60, 60] {
+            assert_eq!(breaker.not_before(), Some(now.mono + seconds(pause)));
+            assert_eq!(
+                breaker.admit(&spec(), now + seconds(pause - 1)),
+                Admission::NotBefore(now.mono + seconds(pause))
+            );
+            now = now + seconds(pause);
+            assert_eq!(breaker.admit(&spec(), now), Admission::Trial);
+            breaker.failed(true, 9, now, MIDDLE);
+        }
+    }
+
+    #[test]
+    fn jitter_is_a_fifth_either_way() {
+        let now = start();
+        for (random, milliseconds) in [(0.0, 12_000), (0.5, 15_000), (1.0, 18_000)] {
+            let mut breaker = Breaker::Closed;
+            breaker.failed(true, OPENS_AFTER, now, random);
+            let pause = breaker.not_before().unwrap() - now.mono;
+            assert_eq!(pause.as_secs_f64().round() * 1_000.0, f64::from(milliseconds));
+        }
+    }
+
+    #[test]
+    fn a_lost_trial_does_not_keep_it_half_open() {
+        let begin = start();
+        let now = begin + seconds(15);
+        let mut breaker = opened(begin);
+        assert_eq!(breaker.admit(&spec(), now), Admission::Trial);
+        assert_eq!(breaker.view(now), BreakerView::HalfOpen);
+        let lost_at = now + spec().timeout + TRIAL_GRACE;
+        assert_eq!(breaker.admit(&spec(), now), Admission::NotBefore(lost_at.mono));
+        assert_eq!(breaker.admit(&spec(), lost_at), Admission::Trial);
+    }
+
+    #[test]
+    fn the_view_tells_the_trials_time_of_day() {
+        let now = start();
+        let view = opened(now).view(now + seconds(5));
+        assert_eq!(
+            view,
+            BreakerView::Open {
+                next_trial: now.wall + seconds(15)
+            }
+        );
+    }
+}

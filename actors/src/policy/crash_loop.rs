@@ -76,3 +76,67 @@ impl fmt::Display for CrashLoop {
         f.write_str(")")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::*;
+    use super::*;
+    use crate::model::ContainerStatus;
+
+    /// A container that last started just now; starts are seconds before now, `!` after an exit that nobody asked for.
+    fn started(starts: &[(u64, bool)], now: Moment) -> ContainerState {
+        let mut container = running("a", seconds(0), now);
+        container.starts = starts
+            .iter()
+            .map(|(before, unplanned)| start_at(now.wall - seconds(*before), *unplanned))
+            .collect();
+        container
+    }
+
+    #[test]
+    fn three_unplanned_starts_in_ten_minutes_make_one() {
+        let now = start();
+        for (starts, count) in [
+            (&[][..], None),
+            (&[(3, true)], None),
+            (&[(9, true), (3, true)], None),
+            (&[(9, true), (3, true), (0, true)], Some(3)),
+            (&[(700, true), (599, true), (300, true), (0, true)], Some(3)),
+            (&[(700, true), (600, true), (300, true), (0, true)], None),
+            (&[(9, false), (8, true), (7, true), (6, true), (5, true)], Some(4)),
+            (&[(9, true), (8, true), (7, true), (6, false)], None),
+            (&[(9, true), (8, true), (7, true), (6, false), (5, true)], None),
+        ] {
+            let found = crash_loop(&started(starts, now), now);
+            assert_eq!(found.map(|found| found.starts), count, "{starts:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_over_after_two_minutes_up() {
+        let now = start();
+        let container = started(&[(40, true), (20, true), (0, true)], now);
+        assert!(crash_loop(&container, now + seconds(119)).is_some());
+        assert!(crash_loop(&container, now + seconds(120)).is_none());
+        let waiting = with_status(&container, ContainerStatus::Restarting);
+        assert!(crash_loop(&waiting, now + seconds(300)).is_some());
+        assert!(crash_loop(&waiting, now + seconds(600)).is_none());
+    }
+
+    #[test]
+    fn it_says_how_often_and_how_the_last_run_ended() {
+        let now = start();
+        let mut container = started(&[(180, true), (120, true), (60, true), (30, true), (0, true)], now);
+        let text = |container: &ContainerState| crash_loop(container, now).unwrap().to_string();
+        assert_eq!(
+            text(&container),
+            "restarting repeatedly (5 starts in 3 min, last exit 137, out of memory)"
+        );
+        container.status = ContainerStatus::Restarting;
+        container.exit_code = Some(1);
+        assert_eq!(
+            text(&container),
+            "restarting repeatedly (5 starts in 3 min, last exit 1)"
+        );
+    }
+}

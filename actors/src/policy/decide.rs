@@ -177,25 +177,24 @@ fn pending(situation: &Situation<'_>, beside: &Beside<'_>) -> Option<Pending> {
 fn without_result(situation: &Situation<'_>) -> Decision {
     let Situation { policy, now, .. } = *situation;
     if policy.fresh || policy.start_period.is_active(now) {
-        Decision::of(Status::Starting, "the container was started, no result yet")
+        Decision::of(Status::Starting, "no result yet since the container started")
     } else {
         Decision::of(Status::Unknown, "no result yet")
     }
 }
 
-/// A reason with what the breaker does. The time of the next trial is a time of day, so that it stays the same until then.
+/// A reason with what the breaker does. The next trial is told by a time of day, which stays the same until it comes.
 fn with_breaker(policy: &PolicyState, reason: String, now: Moment) -> String {
-    let failures = policy.streaks.failures();
-    match policy.breaker {
-        Breaker::Closed => reason,
+    let trial = match policy.breaker {
+        Breaker::Closed => return reason,
+        Breaker::Open { next_trial, .. } if next_trial <= now.mono => "a trial is due".to_owned(),
         Breaker::Open { next_trial, .. } => {
-            let time = now.wall_at(next_trial).strftime("%H:%M:%S");
-            format!("{reason} (breaker open: {failures} cycles in a row failed, next trial at {time} UTC)")
+            format!("next trial at {} UTC", now.wall_at(next_trial).strftime("%H:%M:%S"))
         }
-        Breaker::HalfOpen { .. } => {
-            format!("{reason} (breaker open: {failures} cycles in a row failed, a trial is under way)")
-        }
-    }
+        Breaker::HalfOpen { .. } => "a trial is under way".to_owned(),
+    };
+    let failures = policy.streaks.failures();
+    format!("{reason} (breaker open: {failures} cycles in a row failed, {trial})")
 }
 
 // === impl Beside ===
@@ -234,3 +233,6 @@ impl Decision {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,3 +56,56 @@ impl FlapWindow {
         sum * 100.0 / TRANSITIONS as f64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(states: &str) -> FlapWindow {
+        let mut window = FlapWindow::default();
+        for state in states.chars() {
+            window.push(match state {
+                'u' => Standing::Up,
+                'w' => Standing::Warned,
+                _ => Standing::Down,
+            });
+        }
+        window
+    }
+
+    #[test]
+    fn percentages_are_those_of_nagios() {
+        assert_eq!(window("").percent(), 0.0);
+        assert_eq!(window(&"u".repeat(30)).percent(), 0.0);
+        // Every transition: the weights' mean is 1.
+        assert!((window(&"ud".repeat(20)).percent() - 100.0).abs() < 1e-9);
+        // The newest transition alone weighs 1.25, the oldest 0.75.
+        assert!((window("ud").percent() - 6.25).abs() < 1e-9);
+        assert!((window(&format!("u{}", "d".repeat(20))).percent() - 3.75).abs() < 1e-9);
+    }
+
+    #[test]
+    fn it_flaps_from_30_percent_until_20() {
+        let mut window = window("uuuuu");
+        for (state, flapping) in "dududu".chars().zip([false, false, false, false, false, true]) {
+            window.push(if state == 'u' { Standing::Up } else { Standing::Down });
+            assert_eq!(window.percent() >= STARTS_AT, flapping, "{} %", window.percent());
+            assert_eq!(window.is_flapping(), flapping, "{} %", window.percent());
+        }
+        while window.percent() > ENDS_AT {
+            assert!(window.is_flapping(), "{} %", window.percent());
+            window.push(Standing::Up);
+        }
+        assert!(!window.is_flapping());
+    }
+
+    #[test]
+    fn a_warning_is_a_state_of_its_own() {
+        assert!(window(&"uw".repeat(5)).is_flapping());
+    }
+
+    #[test]
+    fn the_window_does_not_grow() {
+        assert_eq!(window(&"u".repeat(100)).states.len(), STATES);
+    }
+}

@@ -27,3 +27,39 @@ pub fn ago(age: Duration) -> String {
         _ => format!("{} ago", human(age)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_told_in_the_largest_unit_that_says_enough() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (1, "1 s"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (180, "3 min"),
+            (7_199, "119 min"),
+            (7_200, "2 h"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(human(Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(human(Duration::from_millis(250)), "250 ms");
+    }
+
+    #[test]
+    fn an_age_is_coarse_in_the_first_minute() {
+        for (seconds, text) in [
+            (0, "just now"),
+            (9, "just now"),
+            (10, "less than 1 min ago"),
+            (60, "1 min ago"),
+            (120, "2 min ago"),
+            (7_200, "2 h ago"),
+        ] {
+            assert_eq!(ago(Duration::from_secs(seconds)), text);
+        }
+    }
+}

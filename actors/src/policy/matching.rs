@@ -157,3 +157,126 @@ fn found(mut containers: Vec<Arc<ContainerState>>) -> Matching {
         Matching::Found(containers.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::*;
+    use super::*;
+    use crate::model::Moment;
+
+    fn index(containers: &[ContainerState], project: Option<&str>) -> ContainerIndex {
+        let containers: Vec<_> = containers.iter().cloned().map(Arc::new).collect();
+        ContainerIndex::new(&containers, project)
+    }
+
+    /// The names that are found, or the candidates after a question mark.
+    fn names(index: &ContainerIndex, wanted: &str) -> Vec<String> {
+        match index.find(&Container::Named(wanted.to_owned())) {
+            Matching::Found(found) => found.iter().map(|container| container.name.clone()).collect(),
+            Matching::Ambiguous(candidates) => candidates.iter().map(|name| format!("{name}?")).collect(),
+            Matching::None => Vec::new(),
+        }
+    }
+
+    fn compose(name: &str, project: &str, service: &str, age: u64, now: Moment) -> ContainerState {
+        let container = with_label(running(name, seconds(age), now), PROJECT_LABEL, project);
+        with_label(container, SERVICE_LABEL, service)
+    }
+
+    #[test]
+    fn the_name_or_the_id_counts_before_everything_else() {
+        let now = start();
+        let kafka = running("kafka", seconds(9), now);
+        let short = kafka.key.short_id().to_owned();
+        let full = kafka.key.id.to_string();
+        let index = index(&[kafka, compose("other", "iot", "kafka", 9, now)], None);
+        for wanted in ["kafka", &short, &full] {
+            assert_eq!(names(&index, wanted), ["kafka"]);
+        }
+        assert_eq!(index.find(&Container::None), Matching::None);
+        assert_eq!(names(&index, "nothing"), [""; 0]);
+    }
+
+    #[test]
+    fn a_compose_service_is_all_of_its_containers_the_oldest_first() {
+        let now = start();
+        let containers = [
+            compose("iot-app-2", "iot", "app", 5, now),
+            compose("iot-app-1", "iot", "app", 9, now),
+            with_label(compose("iot-app-run-1", "iot", "app", 3, now), ONE_OFF_LABEL, "True"),
+        ];
+        assert_eq!(
+            names(&index(&containers, Some("iot")), "app"),
+            ["iot-app-1", "iot-app-2"]
+        );
+        assert_eq!(names(&index(&containers, None), "app"), ["iot-app-1", "iot-app-2"]);
+        assert_eq!(names(&index(&containers, Some("web")), "app"), [""; 0]);
+    }
+
+    #[test]
+    fn the_same_service_of_two_projects_is_ambiguous_without_a_project() {
+        let now = start();
+        let containers = [
+            compose("a-db-1", "a", "db", 5, now),
+            compose("b-db-1", "b", "db", 9, now),
+        ];
+        assert_eq!(names(&index(&containers, None), "db"), ["a-db-1?", "b-db-1?"]);
+        assert_eq!(names(&index(&containers, Some("b")), "db"), ["b-db-1"]);
+    }
+
+    #[test]
+    fn a_network_alias_is_the_last_resort() {
+        let now = start();
+        let broker = in_network(running("x1", seconds(5), now), "iot", &["broker", "x1"]);
+        let broker = in_network(broker, "backend", &["broker"]);
+        let containers = [
+            broker,
+            in_network(running("x2", seconds(5), now), "iot", &["cache"]),
+            in_network(running("x3", seconds(5), now), "iot", &["cache"]),
+        ];
+        let index = index(&containers, Some("iot"));
+        assert_eq!(names(&index, "broker"), ["x1"]);
+        assert_eq!(names(&index, "cache"), ["x2?", "x3?"]);
+    }
+
+    #[test]
+    fn of_a_container_and_its_replacement_one_counts_at_every_step() {
+        let now = start();
+        for names_old_by_id in [false, true] {
+            let old = compose("kafka", "iot", "broker", 900, now);
+            let replaced = if names_old_by_id { old.key.id.as_ref() } else { "kafka" };
+            let label = |container| with_label(container, REPLACE_LABEL, replaced);
+            let mut unborn = label(with_label(created("f00_kafka", now), SERVICE_LABEL, "broker"));
+            unborn.labels.insert(PROJECT_LABEL.to_owned(), "iot".to_owned());
+            let stopped = exited(&old, 143, now.wall);
+            let renamed = ContainerState {
+                name: "kafka".to_owned(),
+                ..unborn.clone()
+            };
+            let steps = [
+                (vec![old.clone()], "kafka"),
+                (vec![old, unborn.clone()], "kafka"),
+                (vec![stopped, unborn.clone()], "f00_kafka"),
+                (vec![renamed.clone()], "kafka"),
+                (vec![restarted(&renamed, now.wall, false)], "kafka"),
+            ];
+            for (step, (containers, name)) in steps.iter().enumerate() {
+                let index = index(containers, Some("iot"));
+                assert_eq!(names(&index, "kafka"), [*name], "step {step} by name");
+                assert_eq!(names(&index, "broker"), [*name], "step {step} by service");
+            }
+            // The old one is gone, and the new one has not got its name yet.
+            let index = index(&[unborn], Some("iot"));
+            assert_eq!(names(&index, "broker"), ["f00_kafka"]);
+            assert_eq!(names(&index, "kafka").is_empty(), names_old_by_id);
+        }
+    }
+
+    #[test]
+    fn a_container_that_once_replaced_another_stands_in_for_nobody() {
+        let now = start();
+        let old_label = with_label(running("kafka-old", seconds(900), now), REPLACE_LABEL, "kafka");
+        let kafka = exited(&running("kafka", seconds(9), now), 1, now.wall);
+        assert_eq!(names(&index(&[old_label, kafka], None), "kafka"), ["kafka"]);
+    }
+}

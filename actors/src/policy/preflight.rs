@@ -79,3 +79,81 @@ pub(super) fn ambiguous(name: &str, candidates: &[String]) -> String {
 pub(super) fn missing(name: &str) -> String {
     format!("container '{name}' does not exist")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::fixtures::*;
+    use super::*;
+    use crate::model::{ContainerState, ContainerStatus};
+
+    fn kind(world: &World) -> Option<FailureKind> {
+        let World {
+            spec,
+            containers,
+            policy,
+            engine,
+            now,
+            ..
+        } = world;
+        preflight(spec, containers, policy, engine, *now).map(|failure| failure.kind)
+    }
+
+    fn with(containers: &[ContainerState]) -> World {
+        let mut world = World::new(spec());
+        world.has(containers.to_vec());
+        world
+    }
+
+    #[test]
+    fn nobody_is_asked_where_no_container_runs() {
+        let up = running("a", seconds(3_600), start());
+        let down = exited(&up, 1, start().wall);
+        let other = running("b", seconds(3_600), start());
+        let paused = with_status(&up, ContainerStatus::Paused);
+        assert_eq!(kind(&with(std::slice::from_ref(&up))), None);
+        assert_eq!(kind(&with(&[down.clone(), other])), None);
+        for stopped in [down, paused, created("a", start())] {
+            assert_eq!(kind(&with(&[stopped])), Some(FailureKind::Container));
+        }
+    }
+
+    #[test]
+    fn an_address_is_asked_until_a_container_was_seen() {
+        let mut world = with(&[]);
+        assert_eq!(kind(&world), None);
+        world.has(vec![running("a", seconds(3_600), world.now)]);
+        world.has(vec![]);
+        assert_eq!(kind(&world), Some(FailureKind::Container));
+        assert_eq!(kind(&World::new(container_spec())), Some(FailureKind::Container));
+    }
+
+    #[test]
+    fn while_docker_is_away_only_protocols_are_asked() {
+        let mut world = with(&[exited(&running("a", seconds(9), start()), 1, start().wall)]);
+        world.engine = EngineState::Connecting;
+        assert_eq!(kind(&world), None);
+        world.spec = container_spec();
+        assert_eq!(kind(&world), Some(FailureKind::DockerUnavailable));
+        world.engine = EngineState::Disabled;
+        assert_eq!(kind(&world), Some(FailureKind::DockerUnavailable));
+    }
+
+    #[test]
+    fn ambiguous_containers_and_none_at_all() {
+        let mut world = with(&[]);
+        world.containers = Matching::Ambiguous(vec!["a".to_owned(), "b".to_owned()]);
+        assert_eq!(kind(&world), Some(FailureKind::Ambiguous));
+        world.spec.container = Container::None;
+        assert_eq!(kind(&world), None);
+    }
+
+    #[test]
+    fn a_replica_that_runs_is_asked_although_too_few_do() {
+        let mut world = with(&[]);
+        world.spec.min_replicas = 2;
+        world.containers = Matching::Found(Arc::from([Arc::new(running("a", seconds(9), world.now))]));
+        assert_eq!(kind(&world), None);
+    }
+}

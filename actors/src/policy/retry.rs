@@ -27,3 +27,59 @@ pub fn pause(
     let would_end = cycle_elapsed.saturating_add(pause).saturating_add(spec.timeout);
     (would_end <= spec.interval).then_some(pause)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::fixtures::*;
+    use super::*;
+
+    const REFUSED: FailureKind = FailureKind::Refused;
+
+    #[test]
+    fn pauses_double_to_their_longest_with_full_jitter() {
+        let spec = ServiceSpec {
+            interval: seconds(60),
+            ..spec()
+        };
+        let longest = |made| pause(&spec, 9, made, REFUSED, seconds(0), 1.0).unwrap().as_millis();
+        assert_eq!([1, 2, 3, 4].map(longest), [500, 1_000, 2_000, 2_000]);
+        assert_eq!(pause(&spec, 9, 3, REFUSED, seconds(0), 0.0), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn only_so_many_are_made() {
+        let made = |retries, made| pause(&spec(), retries, made, REFUSED, seconds(0), MIDDLE).is_some();
+        assert!(made(2, 1) && made(2, 2) && !made(2, 3));
+        assert!(!made(0, 1));
+    }
+
+    #[test]
+    fn only_what_may_pass_a_moment_later_is_retried() {
+        for (kind, retried) in [
+            (FailureKind::Refused, true),
+            (FailureKind::Reset, true),
+            (FailureKind::Timeout, true),
+            (FailureKind::LoginRefused, false),
+            (FailureKind::WrongProtocol, false),
+            (FailureKind::Assertion, false),
+            (FailureKind::Container, false),
+            (FailureKind::LocalResources, false),
+        ] {
+            assert_eq!(
+                pause(&spec(), 2, 1, kind, seconds(0), MIDDLE).is_some(),
+                retried,
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn none_starts_that_cannot_end_within_the_interval() {
+        let after = |milliseconds| pause(&spec(), 2, 1, REFUSED, Duration::from_millis(milliseconds), MIDDLE);
+        assert_eq!(after(4_750), Some(Duration::from_millis(250)));
+        assert_eq!(after(4_751), None);
+        assert_eq!(after(99_000), None);
+    }
+}

@@ -21,3 +21,25 @@ pub(super) fn overdue(
     let late = now.mono.saturating_duration_since(due);
     (late > spec.interval.saturating_mul(INTERVALS)).then_some(late)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::*;
+    use super::*;
+
+    #[test]
+    fn three_intervals_past_the_due_time_are_too_many() {
+        let now = start();
+        let due = Some(now.mono);
+        assert_eq!(overdue(&spec(), due, None, now + seconds(30)), None);
+        assert_eq!(overdue(&spec(), due, None, now + seconds(31)), Some(seconds(31)));
+        // The due time counts, however far it is from the last result.
+        assert_eq!(
+            overdue(&spec(), Some(now.mono + seconds(900)), due, now + seconds(800)),
+            None
+        );
+        assert_eq!(overdue(&spec(), None, due, now + seconds(40)), None);
+        assert_eq!(overdue(&spec(), None, due, now + seconds(41)), Some(seconds(31)));
+        assert_eq!(overdue(&spec(), None, None, now + seconds(900)), None);
+    }
+}

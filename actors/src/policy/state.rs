@@ -224,3 +224,6 @@ impl PolicyState {
         now.mono.checked_sub(length).is_none_or(|began| began < counts_from)
     }
 }
+
+#[cfg(test)]
+mod tests;

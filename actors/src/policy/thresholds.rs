@@ -112,3 +112,56 @@ impl Streaks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cycles (`+` passed, `!` passed with a warning, `-` failed), thresholds, and what each cycle leaves settled:
+    /// upper case where a change is announced.
+    #[test]
+    fn streaks_settle_at_their_thresholds() {
+        for (cycles, failure, success, settled) in [
+            ("+-+--", 2, 1, "uUuUd"),
+            ("-+", 2, 1, "du"),
+            ("-++", 2, 2, "dDu"),
+            ("-+-++", 1, 2, "dDdDu"),
+            ("+--+-", 1, 1, "uddud"),
+            ("+!-!+", 2, 1, "uwWwu"),
+            ("+----", 3, 1, "uUUdd"),
+            ("--!!", 3, 3, "ddDD"),
+        ] {
+            let thresholds = Thresholds { failure, success };
+            let mut streaks = Streaks::default();
+            let mut seen = String::new();
+            for cycle in cycles.chars() {
+                match cycle {
+                    '-' => streaks.failed("", thresholds),
+                    _ => streaks.passed(cycle == '!', "", thresholds),
+                }
+                let letter = match streaks.settled().unwrap().standing {
+                    Standing::Up => 'u',
+                    Standing::Warned => 'w',
+                    Standing::Down => 'd',
+                };
+                seen.push(if streaks.is_pending() {
+                    letter.to_ascii_uppercase()
+                } else {
+                    letter
+                });
+            }
+            assert_eq!(seen, settled, "{cycles} with {thresholds:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_count_keeps_what_is_settled() {
+        let thresholds = Thresholds { failure: 2, success: 1 };
+        let mut streaks = Streaks::default();
+        streaks.passed(false, "passed", thresholds);
+        streaks.failed("failed", thresholds);
+        streaks.restart();
+        assert_eq!((streaks.failures(), streaks.is_pending()), (0, false));
+        assert_eq!(streaks.settled().unwrap().reason, "passed");
+    }
+}
