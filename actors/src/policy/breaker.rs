@@ -99,10 +99,16 @@ impl Breaker {
         };
     }
 
-    /// A trial ended without having measured the service: it is repeated, and not counted.
+    /// A trial, or the cycle in its place, ended without having measured the service: it is repeated, and not counted.
     pub(super) fn unmeasured(&mut self, now: Moment, random: f64) {
-        if let Breaker::HalfOpen { failed_trials, .. } = *self {
-            *self = Self::open(failed_trials, now, random);
+        match *self {
+            Breaker::HalfOpen { failed_trials, .. } => *self = Self::open(failed_trials, now, random),
+            // A cycle that its containers ended before it could become the trial. Left due, it would be so for ever.
+            Breaker::Open {
+                failed_trials,
+                next_trial,
+            } if next_trial <= now.mono => *self = Self::open(failed_trials, now, random),
+            Breaker::Open { .. } | Breaker::Closed => {}
         }
     }
 

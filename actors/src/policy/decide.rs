@@ -13,7 +13,7 @@ use super::preflight::{ambiguous, docker_away, has_address, missing, only_docker
 use super::replicas::condition_of_all;
 use super::staleness::overdue;
 use super::thresholds::{Settled, Standing};
-use super::{PolicyState, human};
+use super::{PolicyState, ago};
 
 /// Everything that a status depends on.
 #[derive(Debug, Clone, Copy)]
@@ -104,10 +104,7 @@ fn look_at_check(situation: &Situation<'_>, beside: &Beside<'_>) -> Decision {
     if policy.breaker.is_closed()
         && let Some(late) = overdue(spec, situation.next_due, policy.last_heard.or(policy.counts_from), now)
     {
-        return Decision::of(
-            Status::Unknown,
-            format!("no result: the last cycle is {} overdue", human(late)),
-        );
+        return Decision::of(Status::Unknown, format!("no result: a cycle was due {}", ago(late)));
     }
     let Some(last) = situation.last.filter(|_| policy.last_heard.is_some()) else {
         return without_result(situation);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ContainerKey, ContainerState, ContainerStatus};
+use crate::model::{ContainerKey, ContainerState, ContainerStatus, Network};
 
 /// A service's containers as they were last seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -46,19 +46,15 @@ pub(super) enum Turn {
 
 impl Incarnation {
     pub(super) fn of(containers: &[Arc<ContainerState>]) -> Self {
-        let member = |container: &Arc<ContainerState>| Member {
-            key: container.key.clone(),
-            started_at: container.started_at,
-            status: container.status,
-            networks: container
-                .networks
-                .iter()
-                .map(|(name, network)| (name.clone(), network.ip_address.clone()))
-                .collect(),
-        };
         Self {
-            members: containers.iter().map(member).collect(),
+            members: containers.iter().map(|container| Member::of(container)).collect(),
         }
+    }
+
+    /// These containers make no other incarnation than this one. Asked with every result, so it copies nothing.
+    pub(super) fn is_of(&self, containers: &[Arc<ContainerState>]) -> bool {
+        let mut pairs = self.members.iter().zip(containers);
+        self.members.len() == containers.len() && pairs.all(|(member, container)| member.is_of(container))
     }
 
     pub(super) fn runs(&self) -> bool {
@@ -98,6 +94,29 @@ impl Incarnation {
 // === impl Member ===
 
 impl Member {
+    fn of(container: &ContainerState) -> Self {
+        let place = |(name, network): (&String, &Network)| (name.clone(), network.ip_address.clone());
+        Self {
+            key: container.key.clone(),
+            started_at: container.started_at,
+            status: container.status,
+            networks: container.networks.iter().map(place).collect(),
+        }
+    }
+
+    fn is_of(&self, container: &ContainerState) -> bool {
+        let places = container.networks.iter();
+        let places = places.map(|(name, network)| (name.as_str(), network.ip_address.as_str()));
+        let known = self
+            .networks
+            .iter()
+            .map(|(name, address)| (name.as_str(), address.as_str()));
+        self.key == container.key
+            && self.started_at == container.started_at
+            && self.status == container.status
+            && known.eq(places)
+    }
+
     fn runs(&self) -> bool {
         self.status == ContainerStatus::Running
     }

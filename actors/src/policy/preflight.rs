@@ -4,8 +4,8 @@ use crate::check::CheckFailure;
 use crate::model::{Container, EngineState, FailureKind, Moment, ServiceSpec};
 
 use super::PolicyState;
+use super::ago;
 use super::condition::Condition;
-use super::human;
 use super::matching::Matching;
 use super::replicas::condition_of_all;
 
@@ -60,10 +60,8 @@ pub(super) fn docker_away(engine: &EngineState, now: Moment) -> String {
         }
         EngineState::Connecting | EngineState::Up => "Docker daemon unavailable: no answer yet".to_owned(),
         EngineState::Down { since, reason } => {
-            format!(
-                "Docker daemon unavailable for {}: {reason}",
-                human(now.since_wall(*since))
-            )
+            let lost = ago(now.since_wall(*since));
+            format!("Docker daemon unavailable: {reason} (lost {lost})")
         }
     }
 }

@@ -65,13 +65,14 @@ impl PolicyState {
         containers: &[Arc<ContainerState>],
         now: Moment,
     ) -> Urgency {
-        let current = Incarnation::of(containers);
-        let turn = match &self.incarnation {
-            None if containers.is_empty() => return Urgency::Keep,
-            None => return self.first_look(spec, containers, current, now),
-            Some(before) if *before == current => return Urgency::Keep,
-            Some(before) => current.turn_since(before),
+        let Some(before) = &self.incarnation else {
+            return self.first_look(spec, containers, now);
         };
+        if before.is_of(containers) {
+            return Urgency::Keep;
+        }
+        let current = Incarnation::of(containers);
+        let turn = current.turn_since(before);
         self.incarnation = Some(current);
         match turn {
             Turn::Started { index } => {
@@ -180,13 +181,11 @@ impl PolicyState {
     }
 
     /// The first container is seen. What is known to work without it goes on; what was failing gets its start period.
-    fn first_look(
-        &mut self,
-        spec: &ServiceSpec,
-        containers: &[Arc<ContainerState>],
-        current: Incarnation,
-        now: Moment,
-    ) -> Urgency {
+    fn first_look(&mut self, spec: &ServiceSpec, containers: &[Arc<ContainerState>], now: Moment) -> Urgency {
+        if containers.is_empty() {
+            return Urgency::Keep;
+        }
+        let current = Incarnation::of(containers);
         let started = current.last_started().and_then(|index| containers.get(index));
         self.incarnation = Some(current);
         let is_known_to_work = self.streaks.settled().is_some() && !self.streaks.is_down();

@@ -6,7 +6,7 @@ use crate::model::{
 };
 
 use super::super::fixtures::*;
-use super::super::{Matching, PolicyState, Urgency};
+use super::super::{Matching, PolicyState, Urgency, schedule};
 
 fn away(world: &World) -> EngineState {
     EngineState::Down {
@@ -373,7 +373,7 @@ fn a_result_is_not_believed_three_intervals_past_its_due_time() {
     world.pass(due - world.now.mono + seconds(30));
     assert_says(&world, Status::Healthy, "3 brokers");
     world.pass(seconds(1));
-    assert_says(&world, Status::Unknown, "the last cycle is 31 s overdue");
+    assert_says(&world, Status::Unknown, "a cycle was due less than 1 min ago");
 }
 
 #[test]
@@ -384,7 +384,7 @@ fn a_result_grows_stale_where_no_probe_has_the_service() {
     world.pass(seconds(40));
     assert_says(&world, Status::Healthy, "3 brokers");
     world.pass(seconds(1));
-    assert_says(&world, Status::Unknown, "overdue");
+    assert_says(&world, Status::Unknown, "a cycle was due");
 }
 
 #[test]
@@ -428,7 +428,7 @@ fn while_docker_is_away_what_only_docker_can_tell_is_an_error() {
     assert_says(
         &world,
         Status::Error,
-        "Docker daemon unavailable for 3 min: connection refused",
+        "Docker daemon unavailable: connection refused (lost 3 min ago)",
     );
     world.next_cycle(
         Verdict::Fail(FailureKind::DockerUnavailable),
@@ -473,6 +473,23 @@ fn while_docker_is_away_a_name_that_does_not_resolve_says_nothing_of_the_service
     world.next_cycle(no_name, "name 'kafka' does not exist");
     world.next_cycle(no_name, "name 'kafka' does not exist");
     assert_says(&world, Status::Unhealthy, "name 'kafka' does not exist");
+}
+
+#[test]
+fn a_container_that_stops_while_its_breaker_is_open_is_looked_at_on_schedule() {
+    let mut world = World::settled(spec());
+    for _ in 0..5 {
+        world.fails();
+    }
+    world.has(vec![exited(&world.container(), 1, world.now.wall)]);
+    for _ in 0..3 {
+        let due = world.next_due.unwrap();
+        world.pass(due - world.now.mono);
+        let finding = outcome(Verdict::Fail(FailureKind::Container), "exited", world.now);
+        world.policy.record(&world.spec, &finding, world.now, MIDDLE);
+        world.next_due = Some(schedule::next_due(&world.spec, &world.policy, due, world.now));
+        assert_eq!(world.next_due.unwrap() - due, seconds(15));
+    }
 }
 
 #[test]
@@ -547,6 +564,22 @@ fn replicas_make_it_healthy_degraded_or_unhealthy() {
             );
         }
     }
+}
+
+#[test]
+fn replicas_that_are_about_to_run_are_waited_for() {
+    let mut world = World::new(ServiceSpec {
+        min_replicas: 2,
+        ..spec()
+    });
+    let first = running("app-1", seconds(3_600), world.now);
+    world.has(vec![first, created("app-2", world.now)]);
+    world.cycle(Verdict::Pass, "3 brokers");
+    assert_says(
+        &world,
+        Status::Starting,
+        "1 of 2 containers work, 2 are needed; app-2: Container status: created",
+    );
 }
 
 #[test]

@@ -215,6 +215,8 @@ fn what_is_restored_a_day_later_has_its_trial_due() {
 enum Event {
     Wait(u64),
     Cycle(Verdict, f64),
+    /// A cycle that the containers or the engine end before it begins.
+    Preflight(FailureKind, f64),
     Containers(Vec<(u8, u8, ContainerStatus)>),
     Mended,
     /// A trial whose probe died.
@@ -236,9 +238,15 @@ fn verdict() -> impl Strategy<Value = Verdict> {
 fn event() -> impl Strategy<Value = Event> {
     let status = prop::sample::select(&ContainerStatus::ALL[..]);
     let containers = prop::collection::vec((0..3_u8, 0..3_u8, status), 0..3);
+    let preflight = prop::sample::select(vec![
+        FailureKind::Container,
+        FailureKind::DockerUnavailable,
+        FailureKind::Ambiguous,
+    ]);
     prop_oneof![
         2 => (0..40_u64).prop_map(Event::Wait),
         6 => (verdict(), 0.0..1.0).prop_map(|(verdict, random)| Event::Cycle(verdict, random)),
+        1 => (preflight, 0.0..1.0).prop_map(|(kind, random)| Event::Preflight(kind, random)),
         1 => containers.prop_map(Event::Containers),
         1 => Just(Event::Mended),
         1 => Just(Event::Lost),
@@ -270,6 +278,11 @@ fn apply(world: &mut World, event: &Event, begin: Moment) -> bool {
                 return admission == Admission::Trial;
             }
         },
+        Event::Preflight(kind, random) => {
+            let outcome = outcome(Verdict::Fail(*kind), "reason", world.now);
+            world.policy.record(&world.spec, &outcome, world.now, *random);
+            world.last = Some(outcome);
+        }
         Event::Containers(described) => {
             world.has(containers(described, begin));
         }
@@ -319,6 +332,23 @@ proptest! {
             {
                 let second = world.policy.admit(&world.spec, world.now);
                 prop_assert!(matches!(second, Admission::NotBefore(_)), "{:?}", second);
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_cycle_the_next_one_is_in_the_future_and_in_time(events in prop::collection::vec(event(), 0..80)) {
+        let mut world = World::new(spec());
+        let begin = world.now;
+        for event in &events {
+            let is_cycle = matches!(event, Event::Preflight(..))
+                || (matches!(event, Event::Cycle(..))
+                    && !matches!(world.policy.clone().admit(&world.spec, world.now), Admission::NotBefore(_)));
+            apply(&mut world, event, begin);
+            if is_cycle {
+                let wait = schedule::next_due(&world.spec, &world.policy, world.now.mono, world.now) - world.now.mono;
+                let longest = if world.policy.may_retry() { world.spec.interval } else { seconds(72) };
+                prop_assert!(wait > Duration::ZERO && wait <= longest, "{:?}", wait);
             }
         }
     }
