@@ -1,8 +1,12 @@
 //! health-monitor: the service-health monitor for Docker-composed stacks.
 
+pub mod api;
 pub mod app;
+pub mod build;
 pub mod checks;
 pub mod cli;
+pub mod metrics;
 pub mod secret;
 pub mod settings;
 pub mod telemetry;
+mod units;

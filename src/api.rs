@@ -1,0 +1,32 @@
+//! The REST API: one file a resource.
+//!
+//! # Layout
+//!
+//! - [`server`]: the HTTP server and its limits; [`routes`]: which path is which resource.
+//! - [`state`]: what handlers ask: the registry for its snapshot, and the other actors for what they show of themselves.
+//! - [`error`]: the one error type, and the one place where it becomes HTTP.
+//! - [`wire`]: how times and other small things are written in JSON; [`query`]: how a query is read.
+//! - the resources: [`index`], [`health`], [`containers`], [`exposition`] (`/metrics`), [`livez`], [`readyz`],
+//!   [`internals`].
+//!
+//! Every answer is made from one snapshot of the registry at the time of the request. No handler waits for Docker, for a
+//! service or, beyond its limit, for an actor.
+
+mod containers;
+mod error;
+mod exposition;
+mod guard;
+mod health;
+mod index;
+mod internals;
+mod livez;
+mod query;
+mod readyz;
+mod routes;
+mod server;
+mod state;
+mod wire;
+
+pub use error::ApiError;
+pub use server::{Limits, serve};
+pub use state::{ApiState, Section, Settings};

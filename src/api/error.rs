@@ -1,0 +1,159 @@
+//! Everything that can be wrong with a request, and the one place where it becomes HTTP.
+
+use std::time::Duration;
+
+use actix::MailboxError;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use serde::Serialize;
+
+/// Longest piece of a request that an answer repeats, in characters.
+const SHOWN: usize = 128;
+
+/// Why a request gets no document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// No service of this name.
+    #[error("service '{name}' is not monitored; GET /health lists the services that are")]
+    NoSuchService {
+        /// As asked for.
+        name: String,
+    },
+    /// No container of this name or id.
+    #[error("container '{name}' does not exist; GET /containers lists those that do")]
+    NoSuchContainer {
+        /// As asked for.
+        name: String,
+    },
+    /// The configuration does without Docker.
+    #[error("container '{name}' is not known: Docker is turned off in the configuration ([docker] enabled = false)")]
+    DockerDisabled {
+        /// As asked for.
+        name: String,
+    },
+    /// No such path.
+    #[error("nothing is at '{path}'; GET / lists what there is")]
+    NoSuchEndpoint {
+        /// As asked for.
+        path: String,
+    },
+    /// The path exists, but not for this method.
+    #[error("{method} is not allowed here; use GET or HEAD")]
+    MethodNotAllowed {
+        /// As asked for.
+        method: String,
+    },
+    /// A part of the path cannot be read.
+    #[error("the path cannot be read: {problem}")]
+    BadPath {
+        /// What is wrong.
+        problem: String,
+    },
+    /// A query parameter has a value that it cannot have.
+    #[error("query parameter '{name}' cannot be '{value}'; use {remedy}")]
+    BadParameter {
+        /// Which parameter.
+        name: &'static str,
+        /// What it was given.
+        value: String,
+        /// What would be right.
+        remedy: &'static str,
+    },
+    /// Path and query are longer than allowed.
+    #[error("path and query have {length} bytes; at most {limit} are allowed")]
+    UriTooLong {
+        /// Theirs, in bytes.
+        length: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The headers are longer than allowed.
+    #[error("the headers have {length} bytes; at most {limit} are allowed")]
+    HeadersTooLong {
+        /// All names and values together, in bytes.
+        length: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The client takes no form in which the answer can be sent.
+    #[error("the answer can be sent as it is or as gzip, and 'Accept-Encoding' allows neither")]
+    NotAcceptable,
+    /// The registry did not answer in time.
+    #[error("the registry did not answer within {} ms; try again", .limit.as_millis())]
+    RegistrySilent {
+        /// How long it was given.
+        limit: Duration,
+    },
+    /// The registry has ended.
+    #[error("the registry has ended; the monitor is stopping or about to be restarted")]
+    RegistryGone,
+}
+
+/// The document of an error.
+#[derive(Debug, Serialize)]
+struct Body {
+    status: &'static str,
+    reason: String,
+}
+
+// === impl ApiError ===
+
+impl ApiError {
+    /// The registry's answer did not come.
+    pub(super) fn from_registry(error: MailboxError, limit: Duration) -> Self {
+        match error {
+            MailboxError::Timeout => ApiError::RegistrySilent { limit },
+            MailboxError::Closed => ApiError::RegistryGone,
+        }
+    }
+
+    fn status_word(&self) -> &'static str {
+        match self {
+            ApiError::NoSuchService { .. }
+            | ApiError::NoSuchContainer { .. }
+            | ApiError::DockerDisabled { .. }
+            | ApiError::NoSuchEndpoint { .. } => "not_found",
+            ApiError::MethodNotAllowed { .. } => "method_not_allowed",
+            ApiError::BadPath { .. } | ApiError::BadParameter { .. } => "bad_request",
+            ApiError::UriTooLong { .. } => "uri_too_long",
+            ApiError::HeadersTooLong { .. } => "headers_too_long",
+            ApiError::NotAcceptable => "not_acceptable",
+            ApiError::RegistrySilent { .. } | ApiError::RegistryGone => "error",
+        }
+    }
+}
+
+impl actix_web::ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            ApiError::NoSuchService { .. }
+            | ApiError::NoSuchContainer { .. }
+            | ApiError::DockerDisabled { .. }
+            | ApiError::NoSuchEndpoint { .. } => StatusCode::NOT_FOUND,
+            ApiError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::BadPath { .. } | ApiError::BadParameter { .. } => StatusCode::BAD_REQUEST,
+            ApiError::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
+            ApiError::HeadersTooLong { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            ApiError::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            ApiError::RegistrySilent { .. } | ApiError::RegistryGone => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code()).json(Body {
+            status: self.status_word(),
+            reason: self.to_string(),
+        });
+        if let ApiError::MethodNotAllowed { .. } = self {
+            let allowed = HeaderValue::from_static("GET, HEAD");
+            response.headers_mut().insert(header::ALLOW, allowed);
+        }
+        response
+    }
+}
+
+/// A piece of a request, cut to a length that can be repeated in an answer.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}

@@ -1,0 +1,81 @@
+//! `GET /internals`: what the monitor's own actors show of themselves.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use futures_util::future::{join, join_all};
+use health_monitor_actors::model::{EngineState, Snapshot};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::health::StatusCounts;
+use super::wire::Micros;
+use super::{ApiState, wire};
+use crate::build;
+
+#[derive(Debug, Serialize)]
+struct Internals {
+    version: &'static str,
+    revision: &'static str,
+    uptime_seconds: u64,
+    registry: Registry,
+    /// One key for each part that the other actors show.
+    #[serde(flatten)]
+    sections: Map<String, Value>,
+}
+
+/// What the registry knows, or in place of it the reason why that cannot be shown.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Registry {
+    Known(RegistryFigures),
+    Silent { problem: String },
+}
+
+#[derive(Debug, Serialize)]
+struct RegistryFigures {
+    snapshot_version: u64,
+    snapshot_made: Micros,
+    services: usize,
+    containers: usize,
+    status_counts: StatusCounts,
+    engine: EngineState,
+}
+
+pub(super) async fn get(state: web::Data<ApiState>) -> HttpResponse {
+    let limit = state.settings.section_timeout;
+    let sections = state.sections.iter().map(|section| async move {
+        let shown = section.show(limit).await;
+        let shown = shown.unwrap_or_else(|problem| json!({ "problem": problem }));
+        (section.name.to_owned(), shown)
+    });
+    let (snapshot, sections) = join(state.snapshot(), join_all(sections)).await;
+    let registry = match snapshot {
+        Ok(snapshot) => Registry::Known(RegistryFigures::of(&snapshot)),
+        Err(error) => Registry::Silent {
+            problem: error.to_string(),
+        },
+    };
+    let internals = Internals {
+        version: build::VERSION,
+        revision: build::REVISION,
+        uptime_seconds: state.started.elapsed().as_secs(),
+        registry,
+        sections: sections.into_iter().collect(),
+    };
+    wire::json(StatusCode::OK, &internals)
+}
+
+// === impl RegistryFigures ===
+
+impl RegistryFigures {
+    fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            snapshot_version: snapshot.version,
+            snapshot_made: Micros(snapshot.at),
+            services: snapshot.services.len(),
+            containers: snapshot.containers.len(),
+            status_counts: StatusCounts::of(snapshot),
+            engine: snapshot.engine.clone(),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! `GET /livez`: the process runs and answers. It asks no actor, so that nobody restarts the monitor because a service,
+//! Docker or one of its own actors is slow: the supervisor sees to the last.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use serde::Serialize;
+
+use super::wire;
+
+#[derive(Debug, Serialize)]
+struct Alive {
+    status: &'static str,
+}
+
+pub(super) async fn get() -> HttpResponse {
+    wire::json(StatusCode::OK, &Alive { status: "ok" })
+}

@@ -1,0 +1,64 @@
+//! `GET /readyz`: every service has a first result, or cannot have one.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use health_monitor_actors::model::{EngineState, Snapshot, Status};
+use serde::Serialize;
+
+use super::{ApiError, ApiState, wire};
+
+/// Services that a reason names before it only counts.
+const NAMED: usize = 5;
+
+#[derive(Debug, Serialize)]
+struct Ready<'a> {
+    status: &'static str,
+    reason: String,
+    waiting_for: Vec<&'a str>,
+}
+
+pub(super) async fn get(state: web::Data<ApiState>) -> Result<HttpResponse, ApiError> {
+    let snapshot = state.snapshot().await?;
+    let waiting_for = unmeasured(&snapshot);
+    let waits_for_docker = snapshot.engine == EngineState::Connecting;
+    if waiting_for.is_empty() && !waits_for_docker {
+        let ready = Ready {
+            status: "ready",
+            reason: "every service has a first result".to_owned(),
+            waiting_for,
+        };
+        return Ok(wire::json(StatusCode::OK, &ready));
+    }
+    let not_ready = Ready {
+        status: "not_ready",
+        reason: reason(&waiting_for, waits_for_docker),
+        waiting_for,
+    };
+    Ok(wire::json(StatusCode::SERVICE_UNAVAILABLE, &not_ready))
+}
+
+/// Services of which nothing was found out yet. A service whose container tells enough is never checked, and has a
+/// status all the same.
+fn unmeasured(snapshot: &Snapshot) -> Vec<&str> {
+    let services = snapshot.services.iter();
+    services
+        .filter(|(_, service)| service.last.is_none() && service.status == Status::Unknown)
+        .map(|(name, _)| name.as_str())
+        .collect()
+}
+
+fn reason(waiting_for: &[&str], waits_for_docker: bool) -> String {
+    let mut parts = Vec::new();
+    if waits_for_docker {
+        parts.push("waiting for the Docker daemon's first answer".to_owned());
+    }
+    if !waiting_for.is_empty() {
+        let named = waiting_for.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        let more = match waiting_for.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        parts.push(format!("waiting for the first result of {named}{more}"));
+    }
+    parts.join("; ")
+}

@@ -1,0 +1,82 @@
+//! The HTTP server and its limits.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
+use actix_web::{App, HttpServer, web};
+
+use super::{ApiState, guard, routes};
+
+/// How much a client may ask of the server.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Threads that answer requests.
+    pub workers: usize,
+    /// Connections at a time, over all workers; further ones wait until one is free.
+    pub connections: usize,
+    /// How long a connection without a request is kept. Longer than a usual scrape interval, so that Prometheus keeps
+    /// its connection.
+    pub keep_alive: Duration,
+    /// How long a client may take to send a request's head.
+    pub request_timeout: Duration,
+    /// How long a client may take to close a connection.
+    pub disconnect_timeout: Duration,
+    /// How long requests under way may take to end at shutdown, in whole seconds.
+    pub shutdown_timeout: Duration,
+    /// Longest path with its query, in bytes.
+    pub uri: usize,
+    /// Longest headers, names and values together, in bytes.
+    pub headers: usize,
+}
+
+/// Serves the API on a bound listener until it is stopped by its handle; it listens to no signals itself.
+///
+/// # Errors
+///
+/// Where the listener cannot be used.
+pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Result<Server> {
+    let state = web::Data::new(state);
+    let shared_limits = web::Data::new(limits.clone());
+    let app = move || {
+        // The last one wrapped is the first to see a request.
+        App::new()
+            .app_data(state.clone())
+            .app_data(shared_limits.clone())
+            .configure(routes::configure)
+            .wrap(Compress::default())
+            .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")))
+            .wrap(from_fn(guard::limit))
+            .wrap(from_fn(guard::log))
+    };
+    let workers = limits.workers.max(1);
+    let server = HttpServer::new(app)
+        .workers(workers)
+        .max_connections(limits.connections.div_ceil(workers))
+        .keep_alive(limits.keep_alive)
+        .client_request_timeout(limits.request_timeout)
+        .client_disconnect_timeout(limits.disconnect_timeout)
+        .shutdown_timeout(limits.shutdown_timeout.as_secs())
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            connections: 512,
+            keep_alive: Duration::from_secs(75),
+            request_timeout: Duration::from_secs(5),
+            disconnect_timeout: Duration::from_secs(1),
+            shutdown_timeout: Duration::from_secs(5),
+            uri: 2_048,
+            headers: 16_384,
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The text format 0.0.4 of Prometheus.
+//!
+//! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>.
+
+use std::fmt::Write;
+
+use health_monitor_actors::model::DurationHistogram;
+
+/// An exposition under construction.
+#[derive(Debug)]
+pub(super) struct Text {
+    out: String,
+}
+
+/// What a family's samples are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// Only grows while the process lives.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Buckets, sum and count.
+    Histogram,
+}
+
+/// The labels of a sample as they are written between the braces, values escaped.
+#[derive(Debug, Clone)]
+pub(super) struct Labels(String);
+
+/// The labels of a family with one sample.
+pub(super) static NO_LABELS: Labels = Labels(String::new());
+
+/// A sample's value.
+pub(super) trait Value {
+    /// Appends it in the form in which Prometheus parses it.
+    fn write(self, out: &mut String);
+}
+
+// === impl Text ===
+
+impl Text {
+    /// Room for so many bytes, so that a large exposition is not copied while it grows.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            out: String::with_capacity(bytes),
+        }
+    }
+
+    /// What was written.
+    pub(super) fn finish(self) -> String {
+        self.out
+    }
+
+    /// Writes a family; nothing at all where it has no sample.
+    pub(super) fn family<'a, V: Value>(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (&'a Labels, V)>,
+    ) {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return;
+        }
+        self.head(kind, name, help);
+        for (labels, value) in samples {
+            self.sample(name, labels, value);
+        }
+    }
+
+    /// Writes a family that has one series for each possible state: 1 for the present one and 0 for the others, so that
+    /// `== 0` and `changes()` work and no two states overlap.
+    pub(super) fn states<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        states: &[&str],
+        samples: impl IntoIterator<Item = (&'a Labels, &'a str)>,
+    ) {
+        let endings: Vec<(&str, String)> = states
+            .iter()
+            .map(|state| (*state, format!(",{label}=\"{state}\"}} ")))
+            .collect();
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return;
+        }
+        self.head(Kind::Gauge, name, help);
+        for (labels, present) in samples {
+            for (state, ending) in &endings {
+                self.start(name, "", labels);
+                self.out.push_str(ending);
+                self.out.push_str(if *state == present { "1\n" } else { "0\n" });
+            }
+        }
+    }
+
+    /// Writes a family of histograms in seconds, each with its plain sample where there is one: the last duration
+    /// under the family's own name, which Prometheus stores as one more series.
+    pub(super) fn histograms<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (&'a Labels, &'a DurationHistogram, Option<f64>)>,
+    ) {
+        let bounds = DurationHistogram::BOUNDS.map(|bound| bound.to_string());
+        let bounds = bounds.iter().map(String::as_str).chain(["+Inf"]);
+        let bounds: Vec<String> = bounds.map(|bound| format!("le=\"{bound}\"}} ")).collect();
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return;
+        }
+        self.head(Kind::Histogram, name, help);
+        for (labels, histogram, plain) in samples {
+            let mut cumulated = 0;
+            for (bound, count) in bounds.iter().zip(histogram.buckets) {
+                cumulated += count;
+                self.start(name, "_bucket", labels);
+                if !labels.0.is_empty() {
+                    self.out.push(',');
+                }
+                self.out.push_str(bound);
+                cumulated.write(&mut self.out);
+                self.out.push('\n');
+            }
+            self.suffixed(name, "_sum", labels, histogram.sum);
+            self.suffixed(name, "_count", labels, cumulated);
+            if let Some(plain) = plain {
+                self.sample(name, labels, plain);
+            }
+        }
+    }
+
+    /// Writes one sample of the family that was begun last.
+    fn sample(&mut self, name: &str, labels: &Labels, value: impl Value) {
+        self.suffixed(name, "", labels, value);
+    }
+
+    fn suffixed(&mut self, name: &str, suffix: &str, labels: &Labels, value: impl Value) {
+        if labels.0.is_empty() {
+            self.out.push_str(name);
+            self.out.push_str(suffix);
+            self.out.push(' ');
+        } else {
+            self.start(name, suffix, labels);
+            self.out.push_str("} ");
+        }
+        value.write(&mut self.out);
+        self.out.push('\n');
+    }
+
+    fn start(&mut self, name: &str, suffix: &str, labels: &Labels) {
+        self.out.push_str(name);
+        self.out.push_str(suffix);
+        self.out.push('{');
+        self.out.push_str(&labels.0);
+    }
+
+    fn head(&mut self, kind: Kind, name: &str, help: &str) {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"] {
+            self.out.push_str(part);
+        }
+    }
+}
+
+// === impl Labels ===
+
+impl Labels {
+    /// One label.
+    pub(super) fn of(name: &str, value: &str) -> Self {
+        Labels(String::new()).and(name, value)
+    }
+
+    /// One more label.
+    pub(super) fn and(mut self, name: &str, value: &str) -> Self {
+        if !self.0.is_empty() {
+            self.0.push(',');
+        }
+        self.0.push_str(name);
+        self.0.push_str("=\"");
+        for character in value.chars() {
+            match character {
+                '\\' => self.0.push_str("\\\\"),
+                '"' => self.0.push_str("\\\""),
+                '\n' => self.0.push_str("\\n"),
+                _ => self.0.push(character),
+            }
+        }
+        self.0.push('"');
+        self
+    }
+
+    /// Bytes as written.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+// === impl Value ===
+
+impl Value for u64 {
+    fn write(self, out: &mut String) {
+        // Most samples are flags.
+        match self {
+            0 => out.push('0'),
+            1 => out.push('1'),
+            _ => push_number(out, self),
+        }
+    }
+}
+
+impl Value for bool {
+    fn write(self, out: &mut String) {
+        u64::from(self).write(out);
+    }
+}
+
+impl Value for f64 {
+    fn write(self, out: &mut String) {
+        if self.is_nan() {
+            out.push_str("NaN");
+        } else if self.is_infinite() {
+            out.push_str(if self > 0.0 { "+Inf" } else { "-Inf" });
+        } else {
+            push_number(out, self);
+        }
+    }
+}
+
+fn push_number(out: &mut String, number: impl std::fmt::Display) {
+    let written = write!(out, "{number}");
+    debug_assert!(written.is_ok(), "a string takes every text");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn escapes_what_would_end_a_label() {
+        let labels = Labels::of("container", "a\"b\\c\nd").and("status", "running");
+        assert_eq!(labels.0, r#"container="a\"b\\c\nd",status="running""#);
+    }
+
+    #[test]
+    fn a_family_without_samples_is_not_announced() {
+        let mut text = Text::with_capacity(0);
+        text.family(Kind::Gauge, "nothing", "Nothing.", Vec::<(&Labels, u64)>::new());
+        assert_eq!(text.finish(), "");
+    }
+
+    #[test]
+    fn a_histogram_is_cumulated_and_its_plain_sample_comes_last() {
+        let mut histogram = DurationHistogram::default();
+        for millis in [4, 15, 15, 11_000] {
+            histogram.observe(Duration::from_millis(millis));
+        }
+        let labels = Labels::of("service", "kafka");
+        let mut text = Text::with_capacity(0);
+        text.histograms("d", "D.", [(&labels, &histogram, Some(0.015))]);
+        let lines: Vec<String> = text.finish().lines().map(str::to_owned).collect();
+        assert_eq!(
+            lines[..3],
+            [
+                "# HELP d D.",
+                "# TYPE d histogram",
+                r#"d_bucket{service="kafka",le="0.005"} 1"#
+            ]
+        );
+        assert_eq!(lines[4], r#"d_bucket{service="kafka",le="0.025"} 3"#);
+        assert_eq!(lines[9], r#"d_bucket{service="kafka",le="1"} 3"#);
+        assert_eq!(
+            lines[14..],
+            [
+                r#"d_bucket{service="kafka",le="+Inf"} 4"#,
+                r#"d_sum{service="kafka"} 11.034"#,
+                r#"d_count{service="kafka"} 4"#,
+                r#"d{service="kafka"} 0.015"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers_are_written_as_prometheus_parses_them() {
+        let mut out = String::new();
+        for number in [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            0.0,
+            0.015,
+            1685125044.928538,
+        ] {
+            number.write(&mut out);
+            out.push(' ');
+        }
+        assert_eq!(out, "NaN +Inf -Inf 0 0.015 1685125044.928538 ");
+    }
+}
