@@ -1,5 +1,6 @@
 //! The exposition, from the real server.
 
+#[cfg(test)]
 mod support {
     pub(crate) mod exposition;
     pub(crate) mod server;
@@ -18,7 +19,7 @@ use health_monitor_actors::model::{
 };
 use proptest::prelude::*;
 use support::exposition::Exposition;
-use support::server::{TestServer, registry};
+use support::server::{TestServer, counters, registry};
 use support::snapshot::{container, service, snapshot, usage};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -120,8 +121,8 @@ fn figures() -> SelfFigures {
     }
 }
 
-fn counters() -> Counters {
-    let counters = Counters::new().unwrap();
+fn used_counters() -> Counters {
+    let counters = counters();
     counters.docker_request("list", "ok");
     counters.docker_request("list", "ok");
     counters.docker_request("inspect", "timeout");
@@ -130,14 +131,18 @@ fn counters() -> Counters {
 }
 
 fn full_server() -> TestServer {
-    let state = ApiState::new(Settings::default(), registry(full_stack()), counters());
+    let state = ApiState::new(Settings::default(), registry(full_stack()), used_counters());
     TestServer::start(state.with_figures(|| std::future::ready(figures())))
 }
 
 fn render(snapshot: &Snapshot) -> Exposition {
-    let counters = Counters::new().unwrap();
     let settings = metrics::Settings::default();
-    Exposition::parse(&metrics::render(snapshot, &SelfFigures::default(), &counters, settings))
+    Exposition::parse(&metrics::render(
+        snapshot,
+        &SelfFigures::default(),
+        &counters(),
+        settings,
+    ))
 }
 
 #[actix_web::test]
@@ -367,8 +372,7 @@ fn two_containers_of_one_name_are_one_series() {
 #[test]
 fn the_plain_duration_can_be_turned_off() {
     let settings = metrics::Settings { plain_duration: false };
-    let counters = Counters::new().unwrap();
-    let text = metrics::render(&full_stack(), &SelfFigures::default(), &counters, settings);
+    let text = metrics::render(&full_stack(), &SelfFigures::default(), &counters(), settings);
     let exposition = Exposition::parse(&text);
     assert_eq!(exposition.value("health_check_duration_seconds", &[]), None);
     assert_eq!(

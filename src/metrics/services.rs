@@ -1,6 +1,6 @@
 //! Series of services and of their checks.
 
-use health_monitor_actors::model::{BreakerView, Container, ServiceState, Snapshot, Status};
+use health_monitor_actors::model::{BreakerView, Container, ServiceName, ServiceState, Snapshot, Status};
 
 use super::Settings;
 use super::text::{Kind, Labels, NO_LABELS, Text};
@@ -168,7 +168,7 @@ fn info(row: &Row<'_>) -> Labels {
         Container::None => "",
         Container::Named(name) => name,
     };
-    let depends_on: Vec<&str> = spec.depends_on.iter().map(|name| name.as_str()).collect();
+    let depends_on: Vec<&str> = spec.depends_on.iter().map(ServiceName::as_str).collect();
     row.labels
         .clone()
         .and("check", &spec.check)

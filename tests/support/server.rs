@@ -60,6 +60,11 @@ pub(crate) fn silent_registry() -> Recipient<GetSnapshot> {
     SilentRegistry.start().recipient()
 }
 
+/// The monitor's own counters, all at zero.
+pub(crate) fn counters() -> Counters {
+    Counters::new().unwrap()
+}
+
 impl TestServer {
     /// Serves this snapshot with the usual settings.
     pub(crate) fn of(snapshot: Arc<Snapshot>) -> Self {
@@ -67,7 +72,7 @@ impl TestServer {
     }
 
     pub(crate) fn with(snapshot: Arc<Snapshot>, settings: Settings) -> Self {
-        Self::start(ApiState::new(settings, registry(snapshot), Counters::new().unwrap()))
+        Self::start(ApiState::new(settings, registry(snapshot), counters()))
     }
 
     pub(crate) fn start(state: ApiState) -> Self {
