@@ -1,5 +1,7 @@
 //! The one place that makes a status.
 
+use std::ops::ControlFlow;
+
 use tokio::time::Instant;
 
 use crate::model::{
@@ -57,41 +59,41 @@ enum Beside<'a> {
 /// Makes the status. Containers come first; where they say nothing against the service, its check decides.
 pub fn decide(situation: &Situation<'_>) -> Decision {
     match look_at_containers(situation) {
-        Ok(beside) => look_at_check(situation, &beside),
-        Err(decision) => decision,
+        ControlFlow::Continue(beside) => look_at_check(situation, &beside),
+        ControlFlow::Break(decision) => decision,
     }
 }
 
-/// What the containers decide alone, as `Err`, or what they add to the check's word.
-fn look_at_containers<'a>(situation: &Situation<'a>) -> Result<Beside<'a>, Decision> {
+/// What the containers decide alone, or what they add to the check's word.
+fn look_at_containers<'a>(situation: &Situation<'a>) -> ControlFlow<Decision, Beside<'a>> {
     let Situation { spec, engine, now, .. } = *situation;
     let Container::Named(name) = &spec.container else {
-        return Ok(Beside::Nothing);
+        return ControlFlow::Continue(Beside::Nothing);
     };
     match (engine, situation.containers) {
-        (EngineState::Connecting, _) if only_docker_can_tell(spec) => Err(Decision::of(
+        (EngineState::Connecting, _) if only_docker_can_tell(spec) => ControlFlow::Break(Decision::of(
             Status::Unknown,
             "no result yet: Docker has not answered yet",
         )),
         (EngineState::Connecting | EngineState::Disabled | EngineState::Down { .. }, _) => {
             if only_docker_can_tell(spec) {
-                Err(Decision::of(Status::Error, docker_away(engine, now)))
+                ControlFlow::Break(Decision::of(Status::Error, docker_away(engine, now)))
             } else {
-                Ok(Beside::Nothing)
+                ControlFlow::Continue(Beside::Nothing)
             }
         }
         (EngineState::Up, Matching::Ambiguous(candidates)) => {
-            Err(Decision::of(Status::Error, ambiguous(name, candidates)))
+            ControlFlow::Break(Decision::of(Status::Error, ambiguous(name, candidates)))
         }
         (EngineState::Up, Matching::None) if !situation.policy.ever_seen() && has_address(spec) => {
-            Ok(Beside::NeverSeen(name))
+            ControlFlow::Continue(Beside::NeverSeen(name))
         }
-        (EngineState::Up, Matching::None) => Err(Decision::of(Status::NotFound, missing(name))),
+        (EngineState::Up, Matching::None) => ControlFlow::Break(Decision::of(Status::NotFound, missing(name))),
         (EngineState::Up, Matching::Found(containers)) => match condition_of_all(spec, containers, now) {
-            Condition::Good => Ok(Beside::Nothing),
-            Condition::Warning(warning) => Ok(Beside::Warning(warning)),
-            Condition::Starting(reason) => Err(Decision::of(Status::Starting, reason)),
-            Condition::Bad(reason) => Err(Decision::of(Status::Unhealthy, reason)),
+            Condition::Good => ControlFlow::Continue(Beside::Nothing),
+            Condition::Warning(warning) => ControlFlow::Continue(Beside::Warning(warning)),
+            Condition::Starting(reason) => ControlFlow::Break(Decision::of(Status::Starting, reason)),
+            Condition::Bad(reason) => ControlFlow::Break(Decision::of(Status::Unhealthy, reason)),
         },
     }
 }
@@ -213,7 +215,7 @@ impl Beside<'_> {
             }
             Beside::NeverSeen(name) => (
                 Status::NotFound,
-                format!("{}, and its address does not answer: {reason}", missing(name)),
+                format!("{}, and the check failed: {reason}", missing(name)),
             ),
         }
     }

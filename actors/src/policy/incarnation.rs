@@ -125,3 +125,57 @@ impl Member {
         self.key == other.key && self.started_at == other.started_at
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::*;
+    use super::*;
+
+    fn turn(before: &[&ContainerState], after: &[&ContainerState]) -> Turn {
+        let listed = |containers: &[&ContainerState]| -> Vec<Arc<ContainerState>> {
+            containers
+                .iter()
+                .map(|container| Arc::new((*container).clone()))
+                .collect()
+        };
+        let (before, after) = (listed(before), listed(after));
+        let earlier = Incarnation::of(&before);
+        assert!(earlier.is_of(&before));
+        assert_eq!(earlier.is_of(&after), earlier == Incarnation::of(&after));
+        Incarnation::of(&after).turn_since(&earlier)
+    }
+
+    #[test]
+    fn a_difference_means_the_most_that_happened() {
+        let now = start();
+        let a = running("a", seconds(900), now);
+        let b = running("b", seconds(9), now);
+        let a_again = restarted(&a, now.wall, false);
+        let a_exited = exited(&a, 1, now.wall);
+        let a_paused = with_status(&a, ContainerStatus::Paused);
+        let a_connected = in_network(a.clone(), "iot", &[]);
+        let unborn = created("b", now);
+        for (before, after, expected) in [
+            (vec![], vec![&a], Turn::Started { index: 0 }),
+            (vec![&a], vec![&b], Turn::Started { index: 0 }),
+            (vec![&a], vec![&a_again], Turn::Started { index: 0 }),
+            (vec![&a_exited], vec![&a_again], Turn::Started { index: 0 }),
+            (vec![&unborn], vec![&b], Turn::Started { index: 0 }),
+            (vec![], vec![&a, &b], Turn::Started { index: 1 }),
+            (vec![&a], vec![&a, &b], Turn::Joined),
+            (vec![&a, &b], vec![&a_again, &b], Turn::Joined),
+            (vec![&a_paused, &b], vec![&a, &b], Turn::Joined),
+            (vec![&a_paused], vec![&a], Turn::Resumed),
+            (vec![&a], vec![&a_connected], Turn::Reconnected),
+            (vec![&a_connected], vec![&a], Turn::Reconnected),
+            (vec![&a], vec![&a_exited], Turn::Stopped),
+            (vec![&a], vec![&a_paused], Turn::Stopped),
+            (vec![&a], vec![], Turn::Stopped),
+            (vec![&a, &b], vec![&a], Turn::Nothing),
+            (vec![&a], vec![&a, &unborn], Turn::Nothing),
+            (vec![&a_paused], vec![&a_exited], Turn::Nothing),
+        ] {
+            assert_eq!(turn(&before, &after), expected, "{before:?} to {after:?}");
+        }
+    }
+}
