@@ -131,6 +131,7 @@ impl Registry {
         let Some(entry) = self.services.get_mut(name) else {
             return false;
         };
+        let was_down = entry.state.is_held_down();
         match entry.decide(now) {
             Shift::None => false,
             Shift::Detail => {
@@ -142,6 +143,7 @@ impl Registry {
             }
             Shift::Status { from } => {
                 let (to, reason) = (entry.state.status, entry.state.reason.clone());
+                let is_down = entry.state.is_held_down();
                 tracing::info!(service = %name, %from, %to, reason, "status changed");
                 self.tell(
                     ChangeKind::Status {
@@ -152,10 +154,10 @@ impl Registry {
                     },
                     now,
                 );
-                if from.is_down() != to.is_down() {
+                if was_down != is_down {
                     self.refresh_dependents(name);
                 }
-                if from.is_down() && to.is_up() {
+                if was_down && to.is_up() {
                     self.nudge_dependents(name);
                 }
                 true
@@ -174,7 +176,7 @@ impl Registry {
         let is_down = |needed: &ServiceName| {
             self.services
                 .get(needed)
-                .is_some_and(|entry| entry.state.status.is_down())
+                .is_some_and(|entry| entry.state.is_held_down())
         };
         let has_down = self.dependencies.needs(name).iter().any(is_down);
         if let Some(entry) = self.services.get_mut(name)

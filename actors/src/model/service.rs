@@ -92,6 +92,16 @@ pub struct DurationHistogram {
 // === impl ServiceState ===
 
 impl ServiceState {
+    /// The service was down when it was last measured, and has not been seen up since. So a dependency that was down
+    /// when Docker went away is still the cause of what it brought down.
+    pub fn is_held_down(&self) -> bool {
+        match self.status {
+            Status::Unhealthy | Status::NotFound => true,
+            Status::Healthy | Status::Degraded | Status::Maintenance => false,
+            Status::Error | Status::Unknown | Status::Starting => self.last_verdict == Some(false),
+        }
+    }
+
     /// The value of `service_health_status`, so that losing sight of a service neither pages nor announces a recovery:
     /// while unmeasured a previous 0 stays, and a series whose last verdict was 1 is absent.
     pub fn health_gauge(&self) -> Option<u8> {

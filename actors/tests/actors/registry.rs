@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use health_monitor_actors::model::{
-    ChangeKind, Container, ContainerStatus, EngineState, FailureKind, Outcome, ServiceName, Status, Verdict,
+    ChangeKind, Container, ContainerStatus, EngineState, FailureKind, Moment, Outcome, ServiceName, ServiceSpec,
+    Status, Verdict,
 };
 use health_monitor_actors::policy::PolicyState;
 use health_monitor_actors::registry::{
@@ -61,7 +62,7 @@ fn outcome(verdict: Verdict, reason: &str) -> Outcome {
 /// A report as a probe makes it: the outcome recorded in its own copy of the policies' memory.
 fn report(service: &str, run: u64, sequence: u64, policy: &mut PolicyState, outcome: Outcome) -> Report {
     let spec = spec(service);
-    policy.record(&spec, &outcome, health_monitor_actors::model::Moment::now(), 0.5);
+    policy.record(&spec, &outcome, Moment::now(), 0.5);
     Report {
         service: spec.name,
         run,
@@ -154,7 +155,7 @@ async fn a_snapshot_is_shared_until_something_changes_and_a_status_shows_at_once
 #[actix::test]
 async fn containers_decide_at_once_and_the_probe_is_told() {
     let registry = Registry::new(None, EngineState::Up).start();
-    let service = health_monitor_actors::model::ServiceSpec {
+    let service = ServiceSpec {
         container: Container::Named("kafka".to_owned()),
         ..spec("kafka")
     };
@@ -196,7 +197,7 @@ async fn containers_decide_at_once_and_the_probe_is_told() {
 #[actix::test]
 async fn losing_docker_is_no_outage_and_finding_it_again_is_no_recovery() {
     let registry = Registry::new(None, EngineState::Up).start();
-    let by_container = health_monitor_actors::model::ServiceSpec {
+    let by_container = ServiceSpec {
         check: "container".to_owned(),
         address: None,
         container: Container::Named("app".to_owned()),
@@ -230,7 +231,7 @@ async fn dependents_are_marked_and_tried_again_when_the_cause_is_mended() {
     let name = |name| ServiceName::new(name).unwrap();
     registry.send(Define(Arc::new(spec("zookeeper")))).await.unwrap();
     for (service, needs) in [("kafka", "zookeeper"), ("sink", "kafka")] {
-        let dependent = health_monitor_actors::model::ServiceSpec {
+        let dependent = ServiceSpec {
             depends_on: vec![name(needs)],
             ..spec(service)
         };
@@ -295,7 +296,7 @@ async fn a_forgotten_service_leaves_nothing() {
 #[actix::test]
 async fn compose_services_are_looked_for_in_the_monitors_own_project() {
     let registry = Registry::new(None, EngineState::Up).start();
-    let service = health_monitor_actors::model::ServiceSpec {
+    let service = ServiceSpec {
         container: Container::Named("db".to_owned()),
         ..spec("db")
     };
@@ -326,4 +327,31 @@ async fn compose_services_are_looked_for_in_the_monitors_own_project() {
     let found = status().await;
     assert_eq!(found.containers.len(), 1);
     assert_ne!(found.status, Status::Error);
+}
+
+#[actix::test]
+async fn a_cause_that_can_no_longer_be_seen_is_still_the_cause() {
+    let registry = Registry::new(None, EngineState::Up).start();
+    let by_container = ServiceSpec {
+        check: "container".to_owned(),
+        address: None,
+        container: Container::Named("zookeeper".to_owned()),
+        ..spec("zookeeper")
+    };
+    let dependent = ServiceSpec {
+        depends_on: vec![by_container.name.clone()],
+        ..spec("kafka")
+    };
+    registry.send(Define(Arc::new(by_container))).await.unwrap();
+    registry.send(Define(Arc::new(dependent))).await.unwrap();
+    let exited = container("zookeeper", ContainerStatus::Exited);
+    registry.send(Containers::All(vec![exited])).await.unwrap();
+    let kafka = async || registry.send(GetSnapshot).await.unwrap().services["kafka"].clone();
+    assert!(kafka().await.dependency_unhealthy);
+    let down = EngineState::Down {
+        since: Timestamp::now(),
+        reason: "connection refused".to_owned(),
+    };
+    registry.send(EngineChanged(down)).await.unwrap();
+    assert!(kafka().await.dependency_unhealthy, "losing Docker mends nothing");
 }
