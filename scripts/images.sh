@@ -2,6 +2,7 @@
 # images.sh choose          prints `official` where the official images are here or can be pulled, else `stand-ins`
 # images.sh stand-ins       builds the stand-ins from Debian's packages and Kafka's published jars
 # images.sh build PROFILE   compiles with cargo's PROFILE and builds the images of the monitor and of the applications
+#                           (BINARIES=compiled compiles inside the image, as on other systems than Debian bookworm)
 # images.sh remove          removes the images that this script made and those that it pulled
 set -euo pipefail
 bash "$(dirname "${BASH_SOURCE[0]}")/prepare.sh" engine
@@ -45,7 +46,7 @@ choose() {
 build_image() {
   local name=$1 context=$2
   shift 2
-  quietly "$state/image-$(tr / - <<<"$name").log" docker buildx build --load --progress=plain --tag "$name" "$@" "$context"
+  quietly "$state/image-$(tr /: -- <<<"$name").log" docker buildx build --load --progress=plain --tag "$name" "$@" "$context"
 }
 
 build_debian() {
@@ -122,6 +123,7 @@ build_rust() {
   CARGO_HOME=$context/cargo quietly "$state/cargo-fetch.log" cargo fetch --locked
   rm -rf "$context/cargo/registry/src"
   build_image health-monitor-demo/rust "$context" --build-arg BASE="$debian"
+  rm -rf "$context"
 }
 
 build() {
@@ -132,7 +134,7 @@ build() {
     base=$debian
   fi
   arguments=(--build-arg BASE="$base" --build-arg PROFILE="$profile")
-  if has cargo && [[ $(release) == bookworm ]]; then
+  if [[ ${BINARIES:-prebuilt} == prebuilt && $(release) == bookworm ]] && has cargo; then
     # What runs here runs in the image too, which is of the same release: nothing is compiled twice.
     bash scripts/prepare.sh build
     say "compiling (profile $profile)"

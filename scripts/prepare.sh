@@ -147,6 +147,8 @@ if ((${#programs[@]} > 0)); then
   done
 fi
 
+rm -rf "$state/apt" "$tools/root"
+
 for crate in ${crates[@]+"${crates[@]}"}; do
   # Without optimisation it is there in a minute and a half, and it checks one small graph. A target folder of its own: other
   # profiles and features would only push out what the project itself has built.
