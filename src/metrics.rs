@@ -5,19 +5,21 @@
 //! - [`text`]: the format itself: families, labels, escaping, numbers.
 //! - [`services`] and [`containers`]: one sample for each thing in the snapshot, so that `/metrics` never disagrees with
 //!   `/health` and no series outlives what it describes.
-//! - [`itself`]: what the monitor tells of itself: plain figures that its actors report, and counters that code holds
-//!   and counts up where the thing happens.
+//! - [`itself`]: what the monitor tells of itself, from the figures that its parts report when asked; [`process`]: what
+//!   the kernel tells of its process.
 //!
 //! A series whose value is not known is absent; nothing is shown as 0 that was not measured.
 
 mod containers;
 mod itself;
+mod process;
 mod services;
 mod text;
 
 use health_monitor_actors::model::Snapshot;
 
-pub use itself::{Counters, SelfFigures};
+pub use itself::{DockerFigures, DockerRequests, SelfFigures};
+pub use process::Process;
 use text::Text;
 
 /// The only format that is served. Prometheus from 3 on insists on a correct type.
@@ -32,7 +34,7 @@ pub struct Settings {
 }
 
 /// Writes the whole exposition.
-pub fn render(snapshot: &Snapshot, figures: &SelfFigures, counters: &Counters, settings: Settings) -> String {
+pub fn render(snapshot: &Snapshot, figures: &SelfFigures, process: &Process, settings: Settings) -> String {
     let services = services::rows(snapshot);
     let containers = containers::rows(snapshot);
     let size = services::size(&services) + containers::size(&containers) + itself::SIZE;
@@ -45,7 +47,7 @@ pub fn render(snapshot: &Snapshot, figures: &SelfFigures, counters: &Counters, s
     }
     itself::write(&mut text, &snapshot.engine, figures);
     let mut out = text.finish();
-    counters.write(&mut out);
+    process.write(&mut out);
     out
 }
 

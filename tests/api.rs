@@ -13,14 +13,16 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use health_monitor::api::{ApiState, Limits, Section, Settings};
+use health_monitor::metrics::DockerFigures;
 use health_monitor_actors::model::{
     BreakerView, Container, ContainerStatus, EngineState, FailureKind, HealthVerdict, Mount, Pending, Status, Verdict,
 };
+use health_monitor_actors::registry::RegistryFigures;
 use jiff::{Timestamp, ToSpan};
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::json::Node;
-use support::server::{TestServer, counters, registry, silent_registry};
+use support::server::{TestServer, silent, telling};
 use support::snapshot::{container, service, snapshot, time, usage};
 
 /// The five services of the specification's example of `/health`.
@@ -497,7 +499,7 @@ async fn livez_answers_while_the_registry_does_not() {
         registry_timeout: Duration::from_millis(50),
         ..Settings::default()
     };
-    let state = ApiState::new(settings, silent_registry(), counters());
+    let state = ApiState::new(settings, silent());
     let server = TestServer::start(state);
     assert_eq!(server.json("/livez").await, (200, json!({"status": "ok"})));
     for path in [
@@ -517,7 +519,7 @@ async fn livez_answers_while_the_registry_does_not() {
     }
     let (status, document) = server.json("/internals").await;
     assert_eq!(status, 200);
-    let problem = document["registry"]["problem"].as_str().unwrap();
+    let problem = document["snapshot"]["problem"].as_str().unwrap();
     assert!(problem.contains("did not answer"), "{problem}");
 }
 
@@ -553,32 +555,10 @@ async fn readyz_waits_for_what_can_have_a_result() {
     );
 }
 
-/// An actor that shows itself, or hangs.
-struct Shown {
-    hangs: bool,
-}
-
+/// What a part of the monitor is asked here.
 #[derive(Message)]
 #[rtype(result = "Vec<u32>")]
 struct Observe;
-
-impl Actor for Shown {
-    type Context = Context<Self>;
-}
-
-impl Handler<Observe> for Shown {
-    type Result = ResponseFuture<Vec<u32>>;
-
-    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
-        let hangs = self.hangs;
-        Box::pin(async move {
-            if hangs {
-                std::future::pending::<()>().await;
-            }
-            vec![1, 2]
-        })
-    }
-}
 
 #[actix_web::test]
 async fn internals_show_what_is_there_and_say_what_is_not() {
@@ -586,29 +566,32 @@ async fn internals_show_what_is_there_and_say_what_is_not() {
         section_timeout: Duration::from_millis(50),
         ..Settings::default()
     };
-    let ended = Shown { hangs: false }.start();
-    let recipient = ended.clone().recipient();
-    let state = ApiState::new(settings, registry(snapshot().version(3).build()), counters())
-        .with_section(Section::asking(
-            "supervisor",
-            Shown { hangs: false }.start().recipient(),
-            || Observe,
-        ))
-        .with_section(Section::asking(
-            "hanging",
-            Shown { hangs: true }.start().recipient(),
-            || Observe,
-        ))
-        .with_section(Section::asking("ended", recipient, || Observe))
-        .with_section(Section::reading("docker", || json!({"calls": 5})));
-    drop(ended);
+    let figures = RegistryFigures {
+        outcomes: 17,
+        ..RegistryFigures::default()
+    };
+    let state = ApiState::new(settings, telling(snapshot().version(3).build()))
+        .with_supervisor(silent())
+        .with_registry(telling(figures))
+        .with_docker(|| DockerFigures {
+            requests: Vec::new(),
+            event_reconnects: 5,
+        })
+        .with_section(Section::asking("history", telling(vec![1, 2]), || Observe))
+        .with_section(Section::reading("outbox", || json!({"waiting": 0})));
     let (status, document) = TestServer::start(state).json("/internals").await;
     assert_eq!(status, 200);
-    assert_eq!(document["supervisor"], json!([1, 2]));
-    assert_eq!(document["docker"], json!({"calls": 5}));
-    assert_eq!(document["hanging"], json!({"problem": "did not answer within 50 ms"}));
-    assert_eq!(document["registry"]["snapshot_version"], 3);
     assert_eq!(document["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(document["snapshot"]["version"], 3);
+    assert_eq!(document["snapshot"]["engine"], json!({"state": "up"}));
+    assert_eq!(
+        document["supervisor"],
+        json!({"problem": "did not answer within 50 ms"})
+    );
+    assert_eq!(document["registry"]["outcomes"], 17);
+    assert_eq!(document["docker"]["event_reconnects"], 5);
+    assert_eq!(document["history"], json!([1, 2]));
+    assert_eq!(document["outbox"], json!({"waiting": 0}));
 }
 
 #[actix_web::test]
@@ -806,7 +789,7 @@ async fn answers_are_compressed_where_asked() {
 #[actix_web::test]
 async fn clients_that_send_or_read_slowly_hurt_nobody_else() {
     let many = (0..2_000).fold(snapshot(), |all, n| all.service(service(&format!("service-{n}"))));
-    let state = ApiState::new(Settings::default(), registry(many.build()), counters());
+    let state = ApiState::new(Settings::default(), telling(many.build()));
     let limits = Limits {
         request_timeout: Duration::from_secs(1),
         ..Limits::default()

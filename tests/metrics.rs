@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use health_monitor::api::{ApiState, Settings};
-use health_monitor::metrics::{self, CONTENT_TYPE, Counters, SelfFigures};
-use health_monitor_actors::model::{
-    BreakerView, ContainerStatus, DurationHistogram, FailureKind, ServiceName, Snapshot, Status, Verdict,
-};
+use health_monitor::metrics::{self, CONTENT_TYPE, DockerFigures, DockerRequests, Process, SelfFigures};
+use health_monitor_actors::model::{BreakerView, ContainerStatus, FailureKind, ServiceName, Snapshot, Status, Verdict};
+use health_monitor_actors::probe::Lateness;
+use health_monitor_actors::registry::RegistryFigures;
+use health_monitor_actors::supervisor::{ChildState, PhaseState, SupervisorState, Totals};
 use proptest::prelude::*;
 use support::exposition::Exposition;
-use support::server::{TestServer, counters, registry};
+use support::server::{TestServer, silent, telling};
 use support::snapshot::{container, service, snapshot, usage};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -109,40 +110,70 @@ fn full_stack() -> Arc<Snapshot> {
         .build()
 }
 
-fn figures() -> SelfFigures {
-    let mut lateness = DurationHistogram::default();
-    lateness.observe(Duration::from_millis(3));
-    SelfFigures {
-        actor_restarts: Some(BTreeMap::from([("probe".to_owned(), 2), ("inventory".to_owned(), 0)])),
-        actors_given_up: Some(1),
-        lanes_abandoned: Some(0),
-        schedule_lateness: Some(lateness),
-        outcomes_dropped: Some(4),
+/// A supervisor with two probes, one of them given up, and the inventory.
+fn supervisor() -> SupervisorState {
+    let child = |name: &str, restarts: u64, phase: PhaseState| ChildState {
+        name: name.into(),
+        run: restarts + 1,
+        phase,
+        lane: None,
+        restarts,
+        last_exit: None,
+        beat_due_in_ms: None,
+        quarantined: false,
+    };
+    SupervisorState {
+        children: vec![
+            child("inventory", 0, PhaseState::Running),
+            child("probe:kafka", 4, PhaseState::GivenUp { retry_in_ms: 60_000 }),
+            child("probe:mosquitto", 1, PhaseState::Running),
+        ],
+        lanes: Vec::new(),
+        totals: Totals {
+            lanes_abandoned: 2,
+            ..Totals::default()
+        },
+        tick_late_ms: 0,
+        tick_late_max_ms: 0,
+        lanes_abandoned_alive: 0,
     }
 }
 
-fn used_counters() -> Counters {
-    let counters = counters();
-    counters.docker_request("list", "ok");
-    counters.docker_request("list", "ok");
-    counters.docker_request("inspect", "timeout");
-    counters.docker_event_reconnect();
-    counters
+fn docker() -> DockerFigures {
+    let requests = |endpoint, result, count| DockerRequests {
+        endpoint,
+        result,
+        count,
+    };
+    DockerFigures {
+        requests: vec![requests("list", "ok", 2), requests("inspect", "timeout", 1)],
+        event_reconnects: 1,
+    }
 }
 
+/// A monitor of which every part answers.
 fn full_server() -> TestServer {
-    let state = ApiState::new(Settings::default(), registry(full_stack()), used_counters());
-    TestServer::start(state.with_figures(|| std::future::ready(figures())))
+    let lateness = Arc::new(Lateness::default());
+    lateness.observe(Duration::from_millis(3));
+    let registry = RegistryFigures {
+        outcomes_dropped: 4,
+        ..RegistryFigures::default()
+    };
+    let state = ApiState::new(Settings::default(), telling(full_stack()))
+        .with_supervisor(telling(supervisor()))
+        .with_registry(telling(registry))
+        .with_lateness(lateness)
+        .with_docker(docker);
+    TestServer::start(state)
+}
+
+fn render_with(snapshot: &Snapshot, settings: metrics::Settings) -> Exposition {
+    let text = metrics::render(snapshot, &SelfFigures::default(), &Process::of_self(), settings);
+    Exposition::parse(&text)
 }
 
 fn render(snapshot: &Snapshot) -> Exposition {
-    let settings = metrics::Settings::default();
-    Exposition::parse(&metrics::render(
-        snapshot,
-        &SelfFigures::default(),
-        &counters(),
-        settings,
-    ))
+    render_with(snapshot, metrics::Settings::default())
 }
 
 #[actix_web::test]
@@ -264,14 +295,34 @@ async fn values_are_those_of_the_snapshot() {
     assert_eq!(value("system_healthy_services", &[]), Some(1.0));
     assert_eq!(value("system_unhealthy_services", &[]), Some(2.0));
 
-    assert_eq!(
-        value("health_monitor_actor_restarts_total", &[("actor", "probe")]),
-        Some(2.0)
-    );
+    let restarts = |actor: &str| value("health_monitor_actor_restarts_total", &[("actor", actor)]);
+    assert_eq!((restarts("probe"), restarts("inventory")), (Some(5.0), Some(0.0)));
+    assert_eq!(value("health_monitor_actors_given_up", &[]), Some(1.0));
+    assert_eq!(value("health_monitor_lanes_abandoned_total", &[]), Some(2.0));
+    assert_eq!(value("health_monitor_outcomes_dropped_total", &[]), Some(4.0));
     assert_eq!(value("health_monitor_schedule_lateness_seconds_count", &[]), Some(1.0));
+    assert_eq!(value("health_monitor_schedule_lateness_seconds_sum", &[]), Some(0.003));
     assert_eq!(value("health_monitor_docker_up", &[]), Some(1.0));
     let calls = [("endpoint", "list"), ("result", "ok")];
     assert_eq!(value("health_monitor_docker_requests_total", &calls), Some(2.0));
+    assert_eq!(value("health_monitor_docker_event_reconnects_total", &[]), Some(1.0));
+}
+
+#[actix_web::test]
+async fn a_part_that_does_not_answer_costs_its_own_series_only() {
+    let settings = Settings {
+        section_timeout: Duration::from_millis(50),
+        ..Settings::default()
+    };
+    let state = ApiState::new(settings, telling(full_stack()))
+        .with_supervisor(silent())
+        .with_registry(silent());
+    let (status, text) = TestServer::start(state).text("/metrics").await;
+    assert_eq!(status, 200);
+    let exposition = Exposition::parse(&text);
+    assert_eq!(exposition.value("system_total_services", &[]), Some(3.0));
+    assert!(exposition.family("health_monitor_actor_restarts_total").is_none());
+    assert!(exposition.family("health_monitor_outcomes_dropped_total").is_none());
 }
 
 #[test]
@@ -371,9 +422,7 @@ fn two_containers_of_one_name_are_one_series() {
 
 #[test]
 fn the_plain_duration_can_be_turned_off() {
-    let settings = metrics::Settings { plain_duration: false };
-    let text = metrics::render(&full_stack(), &SelfFigures::default(), &counters(), settings);
-    let exposition = Exposition::parse(&text);
+    let exposition = render_with(&full_stack(), metrics::Settings { plain_duration: false });
     assert_eq!(exposition.value("health_check_duration_seconds", &[]), None);
     assert_eq!(
         exposition.value("health_check_last_duration_seconds", &[("service", "kafka")]),

@@ -24,7 +24,7 @@ struct Pieces {
 pub(super) async fn get(state: web::Data<ApiState>) -> Result<HttpResponse, ApiError> {
     let (snapshot, figures) = futures_util::future::join(state.snapshot(), state.figures()).await;
     let snapshot = snapshot?;
-    let text = metrics::render(&snapshot, &figures, &state.counters, state.settings.metrics);
+    let text = metrics::render(&snapshot, &figures, &state.process, state.settings.metrics);
     let body = Pieces {
         rest: Bytes::from(text),
     };

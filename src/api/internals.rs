@@ -17,24 +17,24 @@ struct Internals {
     version: &'static str,
     revision: &'static str,
     uptime_seconds: u64,
-    registry: Registry,
+    snapshot: Known,
     /// One key for each part that the other actors show.
     #[serde(flatten)]
     sections: Map<String, Value>,
 }
 
-/// What the registry knows, or in place of it the reason why that cannot be shown.
+/// What is known, or in place of it the reason why that cannot be shown.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Registry {
-    Known(RegistryFigures),
+enum Known {
+    Snapshot(SnapshotFigures),
     Silent { problem: String },
 }
 
 #[derive(Debug, Serialize)]
-struct RegistryFigures {
-    snapshot_version: u64,
-    snapshot_made: Micros,
+struct SnapshotFigures {
+    version: u64,
+    made_at: Micros,
     services: usize,
     containers: usize,
     status_counts: StatusCounts,
@@ -49,9 +49,9 @@ pub(super) async fn get(state: web::Data<ApiState>) -> HttpResponse {
         (section.name.to_owned(), shown)
     });
     let (snapshot, sections) = join(state.snapshot(), join_all(sections)).await;
-    let registry = match snapshot {
-        Ok(snapshot) => Registry::Known(RegistryFigures::of(&snapshot)),
-        Err(error) => Registry::Silent {
+    let snapshot = match snapshot {
+        Ok(snapshot) => Known::Snapshot(SnapshotFigures::of(&snapshot)),
+        Err(error) => Known::Silent {
             problem: error.to_string(),
         },
     };
@@ -59,19 +59,19 @@ pub(super) async fn get(state: web::Data<ApiState>) -> HttpResponse {
         version: build::VERSION,
         revision: build::REVISION,
         uptime_seconds: state.started.elapsed().as_secs(),
-        registry,
+        snapshot,
         sections: sections.into_iter().collect(),
     };
     wire::json(StatusCode::OK, &internals)
 }
 
-// === impl RegistryFigures ===
+// === impl SnapshotFigures ===
 
-impl RegistryFigures {
+impl SnapshotFigures {
     fn of(snapshot: &Snapshot) -> Self {
         Self {
-            snapshot_version: snapshot.version,
-            snapshot_made: Micros(snapshot.at),
+            version: snapshot.version,
+            made_at: Micros(snapshot.at),
             services: snapshot.services.len(),
             containers: snapshot.containers.len(),
             status_counts: StatusCounts::of(snapshot),

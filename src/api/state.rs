@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::dev::{Message, Recipient};
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, join};
 use health_monitor_actors::model::Snapshot;
-use health_monitor_actors::registry::GetSnapshot;
+use health_monitor_actors::probe::Lateness;
+use health_monitor_actors::registry::{self, GetSnapshot};
+use health_monitor_actors::supervisor;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::ApiError;
-use crate::metrics::{self, Counters, SelfFigures};
+use crate::metrics::{self, DockerFigures, Process, SelfFigures};
 
 /// How the API answers.
 #[derive(Debug, Clone)]
@@ -33,20 +35,26 @@ pub struct ApiState {
     pub(super) settings: Settings,
     pub(super) started: Instant,
     pub(super) sections: Vec<Section>,
-    pub(super) counters: Counters,
-    registry: Recipient<GetSnapshot>,
-    figures: Option<Ask<SelfFigures>>,
+    pub(super) process: Process,
+    snapshots: Recipient<GetSnapshot>,
+    supervisor: Option<Recipient<supervisor::Observe>>,
+    registry: Option<Recipient<registry::Observe>>,
+    lateness: Option<Arc<Lateness>>,
+    docker: Option<ReadDocker>,
 }
+
+/// Reads what the Docker side counts.
+type ReadDocker = Arc<dyn Fn() -> DockerFigures + Send + Sync>;
 
 /// A part of `/internals`: what one actor, or one counter, shows of itself.
 #[derive(Clone)]
 pub struct Section {
     pub(super) name: &'static str,
-    pub(super) ask: Ask<Value>,
+    ask: Ask,
 }
 
 /// A question that is asked anew for each request.
-type Ask<T> = Arc<dyn Fn() -> BoxFuture<'static, Result<T, String>> + Send + Sync>;
+type Ask = Arc<dyn Fn() -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
 
 // === impl Settings ===
 
@@ -64,16 +72,48 @@ impl Default for Settings {
 // === impl ApiState ===
 
 impl ApiState {
-    /// Answers from this registry and shows these counters; nothing else is known yet.
-    pub fn new(settings: Settings, registry: Recipient<GetSnapshot>, counters: Counters) -> Self {
+    /// Answers from these snapshots. Of the monitor's own parts nothing is shown until they are named.
+    pub fn new(settings: Settings, snapshots: Recipient<GetSnapshot>) -> Self {
         Self {
             settings,
             started: Instant::now(),
             sections: Vec::new(),
-            counters,
-            registry,
-            figures: None,
+            process: Process::of_self(),
+            snapshots,
+            supervisor: None,
+            registry: None,
+            lateness: None,
+            docker: None,
         }
+    }
+
+    /// Shows the supervisor in `/internals` and `/metrics`.
+    #[must_use]
+    pub fn with_supervisor(mut self, supervisor: Recipient<supervisor::Observe>) -> Self {
+        self.supervisor = Some(supervisor.clone());
+        self.with_section(Section::asking("supervisor", supervisor, || supervisor::Observe))
+    }
+
+    /// Shows the registry's own figures in `/internals` and `/metrics`.
+    #[must_use]
+    pub fn with_registry(mut self, registry: Recipient<registry::Observe>) -> Self {
+        self.registry = Some(registry.clone());
+        self.with_section(Section::asking("registry", registry, || registry::Observe))
+    }
+
+    /// Shows in `/metrics` how late cycles start.
+    #[must_use]
+    pub fn with_lateness(mut self, lateness: Arc<Lateness>) -> Self {
+        self.lateness = Some(lateness);
+        self
+    }
+
+    /// Shows in `/internals` and `/metrics` what the Docker side counts.
+    #[must_use]
+    pub fn with_docker(mut self, read: impl Fn() -> DockerFigures + Send + Sync + 'static) -> Self {
+        let read: ReadDocker = Arc::new(read);
+        self.docker = Some(read.clone());
+        self.with_section(Section::reading("docker", move || read()))
     }
 
     /// Shows one more part in `/internals`.
@@ -83,30 +123,37 @@ impl ApiState {
         self
     }
 
-    /// Shows these figures in `/metrics`: `ask` is called for each scrape and may itself ask actors.
-    #[must_use]
-    pub fn with_figures<F>(mut self, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = SelfFigures> + Send + 'static,
-    {
-        self.figures = Some(Arc::new(move || ask().map(Ok).boxed()));
-        self
-    }
-
-    /// What the registry knows now.
+    /// What is known now.
     pub(super) async fn snapshot(&self) -> Result<Arc<Snapshot>, ApiError> {
         let limit = self.settings.registry_timeout;
-        let answer = self.registry.send(GetSnapshot).timeout(limit).await;
+        let answer = self.snapshots.send(GetSnapshot).timeout(limit).await;
         answer.map_err(|error| ApiError::from_registry(error, limit))
     }
 
-    /// What the actors report of themselves; nothing where they take too long.
+    /// What the monitor's own parts tell of themselves now.
     pub(super) async fn figures(&self) -> SelfFigures {
-        match &self.figures {
-            Some(ask) => in_time(ask, self.settings.section_timeout).await.unwrap_or_default(),
-            None => SelfFigures::default(),
+        let limit = self.settings.section_timeout;
+        let (supervisor, registry) = join(
+            answer_of(self.supervisor.as_ref(), supervisor::Observe, limit),
+            answer_of(self.registry.as_ref(), registry::Observe, limit),
+        )
+        .await;
+        SelfFigures {
+            supervisor,
+            registry,
+            lateness: self.lateness.clone(),
+            docker: self.docker.as_ref().map(|read| read()),
         }
     }
+}
+
+/// What an actor answers; nothing where there is none, where it has ended or where it takes too long.
+async fn answer_of<M>(actor: Option<&Recipient<M>>, message: M, limit: Duration) -> Option<M::Result>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    actor?.send(message).timeout(limit).await.ok()
 }
 
 impl fmt::Debug for ApiState {
@@ -155,7 +202,10 @@ impl Section {
 
     /// What it shows now, or in place of it the reason why there is nothing to show.
     pub(super) async fn show(&self, limit: Duration) -> Result<Value, String> {
-        in_time(&self.ask, limit).await
+        match timeout(limit, (self.ask)()).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => Err(format!("did not answer within {} ms", limit.as_millis())),
+        }
     }
 }
 
@@ -164,12 +214,5 @@ impl fmt::Debug for Section {
         f.debug_struct("Section")
             .field("name", &self.name)
             .finish_non_exhaustive()
-    }
-}
-
-async fn in_time<T>(ask: &Ask<T>, limit: Duration) -> Result<T, String> {
-    match timeout(limit, ask()).await {
-        Ok(answer) => answer,
-        Err(_elapsed) => Err(format!("did not answer within {} ms", limit.as_millis())),
     }
 }

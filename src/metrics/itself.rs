@@ -1,48 +1,56 @@
 //! What the monitor tells of itself.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::sync::Arc;
 
-use health_monitor_actors::model::{DurationHistogram, EngineState};
-use prometheus::core::Collector;
-use prometheus::process_collector::ProcessCollector;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
-use tracing::{error, warn};
+use health_monitor_actors::model::EngineState;
+use health_monitor_actors::probe::Lateness;
+use health_monitor_actors::registry::RegistryFigures;
+use health_monitor_actors::supervisor::{PhaseState, SupervisorState};
+use serde::Serialize;
 
-use super::text::{Kind, Labels, NO_LABELS, Text};
+use super::text::{Histogram, Kind, Labels, NO_LABELS, Text};
 use crate::build;
 
 /// Bytes that the monitor's own families need, roughly.
-pub(super) const SIZE: usize = 8_192;
+pub(super) const SIZE: usize = 16_384;
 
-/// What the monitor's actors report of themselves when they are asked. `None` where they did not answer: the series are
-/// absent then, rather than wrong.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// What the monitor's own parts tell of themselves at the time of a scrape. `None` where there is no such part or it did
+/// not answer in time: its series are absent then, rather than wrong.
+#[derive(Debug, Clone, Default)]
 pub struct SelfFigures {
-    /// Restarts of each kind of actor since the process started.
-    pub actor_restarts: Option<BTreeMap<String, u64>>,
-    /// Actors that crash too often and wait for their slow retry.
-    pub actors_given_up: Option<u64>,
-    /// Lanes whose thread is stuck and was left behind, since the process started.
-    pub lanes_abandoned: Option<u64>,
-    /// How late cycles began.
-    pub schedule_lateness: Option<DurationHistogram>,
-    /// Outcomes that the registry did not take: of an older run or out of order.
-    pub outcomes_dropped: Option<u64>,
+    /// The supervisor, its children and its lanes.
+    pub supervisor: Option<SupervisorState>,
+    /// The registry's own figures.
+    pub registry: Option<RegistryFigures>,
+    /// How late cycles start.
+    pub lateness: Option<Arc<Lateness>>,
+    /// What the Docker side counts.
+    pub docker: Option<DockerFigures>,
 }
 
-/// Counters that are counted up where the thing happens. Cheap to clone: clones count the same.
-#[derive(Clone)]
-pub struct Counters {
-    registry: Registry,
-    docker_requests: IntCounterVec,
-    docker_event_reconnects: IntCounter,
+/// What the Docker side counts of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DockerFigures {
+    /// Calls by what was asked and how it ended, each pair once.
+    pub requests: Vec<DockerRequests>,
+    /// How often the event stream had to be opened again.
+    pub event_reconnects: u64,
 }
 
-/// Writes the families that need no counter of their own.
+/// Calls to the Docker daemon that asked for the same and ended in the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DockerRequests {
+    /// What was asked: a word of a short, fixed list.
+    pub endpoint: &'static str,
+    /// How it ended: a word of a short, fixed list.
+    pub result: &'static str,
+    /// How many since the process started.
+    pub count: u64,
+}
+
+/// Writes all families of the monitor itself.
 pub(super) fn write(text: &mut Text, engine: &EngineState, figures: &SelfFigures) {
-    let one = |value: Option<u64>| value.map(|value| (&NO_LABELS, value));
-
     let build = Labels::of("version", build::VERSION).and("revision", build::REVISION);
     text.family(
         Kind::Gauge,
@@ -50,7 +58,31 @@ pub(super) fn write(text: &mut Text, engine: &EngineState, figures: &SelfFigures
         "Always 1; the labels tell which build this is.",
         [(&build, true)],
     );
-    let docker_up = match engine {
+    write_docker(text, engine, figures.docker.as_ref());
+    if let Some(supervisor) = &figures.supervisor {
+        write_supervisor(text, supervisor);
+    }
+    let lateness = figures.lateness.as_ref();
+    let lateness = lateness.map(|lateness| (lateness.buckets(), lateness.sum_seconds()));
+    text.histograms(
+        "health_monitor_schedule_lateness_seconds",
+        "How late cycles start after they are due.",
+        &Lateness::BOUNDS,
+        lateness.as_ref().map(|(buckets, sum)| {
+            let histogram = Histogram { buckets, sum: *sum };
+            (&NO_LABELS, histogram, None)
+        }),
+    );
+    text.family(
+        Kind::Counter,
+        "health_monitor_outcomes_dropped_total",
+        "Outcomes that the registry did not take: of an older run or out of order.",
+        one(figures.registry.as_ref().map(|registry| registry.outcomes_dropped)),
+    );
+}
+
+fn write_docker(text: &mut Text, engine: &EngineState, docker: Option<&DockerFigures>) {
+    let is_up = match engine {
         EngineState::Disabled => None,
         EngineState::Up => Some(1),
         EngineState::Connecting | EngineState::Down { .. } => Some(0),
@@ -59,104 +91,67 @@ pub(super) fn write(text: &mut Text, engine: &EngineState, figures: &SelfFigures
         Kind::Gauge,
         "health_monitor_docker_up",
         "1 while the Docker daemon answers, 0 while it does not.",
-        one(docker_up),
+        one(is_up),
     );
+    let requests: Vec<(Labels, u64)> = docker
+        .iter()
+        .flat_map(|docker| &docker.requests)
+        .map(|requests| {
+            let labels = Labels::of("endpoint", requests.endpoint).and("result", requests.result);
+            (labels, requests.count)
+        })
+        .collect();
+    text.family(
+        Kind::Counter,
+        "health_monitor_docker_requests_total",
+        "Calls to the Docker daemon, by what was asked and how it ended.",
+        requests.iter().map(|(labels, count)| (labels, *count)),
+    );
+    text.family(
+        Kind::Counter,
+        "health_monitor_docker_event_reconnects_total",
+        "Times that the stream of Docker events had to be opened again.",
+        one(docker.map(|docker| docker.event_reconnects)),
+    );
+}
 
-    let restarts = figures.actor_restarts.iter().flatten();
+fn write_supervisor(text: &mut Text, supervisor: &SupervisorState) {
+    let mut restarts: BTreeMap<&str, u64> = BTreeMap::new();
+    for child in &supervisor.children {
+        *restarts.entry(kind_of(child.name.as_str())).or_default() += child.restarts;
+    }
     let restarts: Vec<(Labels, u64)> = restarts
-        .map(|(actor, count)| (Labels::of("actor", actor), *count))
+        .into_iter()
+        .map(|(actor, count)| (Labels::of("actor", actor), count))
         .collect();
     text.family(
         Kind::Counter,
         "health_monitor_actor_restarts_total",
-        "Restarts of actors by the supervisor.",
+        "Restarts of actors by the supervisor, for faults of their own.",
         restarts.iter().map(|(labels, count)| (labels, *count)),
     );
+    let children = supervisor.children.iter();
+    let given_up = children.filter(|child| matches!(child.phase, PhaseState::GivenUp { .. }));
     text.family(
         Kind::Gauge,
         "health_monitor_actors_given_up",
-        "Actors that crash too often and wait for their slow retry.",
-        one(figures.actors_given_up),
+        "Actors that failed too often and wait for their slow retry.",
+        one(Some(given_up.count() as u64)),
     );
     text.family(
         Kind::Counter,
         "health_monitor_lanes_abandoned_total",
-        "Lanes whose thread was stuck and left behind.",
-        one(figures.lanes_abandoned),
-    );
-    let lateness = figures.schedule_lateness.as_ref();
-    text.histograms(
-        "health_monitor_schedule_lateness_seconds",
-        "How late cycles began.",
-        lateness.map(|histogram| (&NO_LABELS, histogram, None)),
-    );
-    text.family(
-        Kind::Counter,
-        "health_monitor_outcomes_dropped_total",
-        "Outcomes that the registry did not take: of an older run or out of order.",
-        one(figures.outcomes_dropped),
+        "Lanes whose thread was blocked and left behind.",
+        one(Some(supervisor.totals.lanes_abandoned)),
     );
 }
 
-// === impl Counters ===
-
-impl Counters {
-    /// All at zero.
-    ///
-    /// # Errors
-    ///
-    /// Only where two of them bore the same name.
-    pub fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
-        let docker_requests = Opts::new(
-            "health_monitor_docker_requests_total",
-            "Calls to the Docker daemon, by what was asked and how it ended.",
-        );
-        let counters = Self {
-            docker_requests: registered(&registry, IntCounterVec::new(docker_requests, &["endpoint", "result"])?)?,
-            docker_event_reconnects: registered(
-                &registry,
-                IntCounter::new(
-                    "health_monitor_docker_event_reconnects_total",
-                    "Times that the stream of Docker events had to be opened again.",
-                )?,
-            )?,
-            registry,
-        };
-        counters.registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(counters)
-    }
-
-    /// One call to the Docker daemon ended: `endpoint` and `result` are words of a fixed, short list.
-    pub fn docker_request(&self, endpoint: &str, result: &str) {
-        match self.docker_requests.get_metric_with_label_values(&[endpoint, result]) {
-            Ok(counter) => counter.inc(),
-            Err(error) => warn!(%error, "a call to the Docker daemon was not counted"),
-        }
-    }
-
-    /// The stream of Docker events had to be opened again.
-    pub fn docker_event_reconnect(&self) {
-        self.docker_event_reconnects.inc();
-    }
-
-    /// Appends every family.
-    pub(super) fn write(&self, out: &mut String) {
-        let intact = out.len();
-        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), out) {
-            error!(%error, "the monitor's own counters could not be written");
-            out.truncate(intact);
-        }
-    }
+/// What kind of actor a child is: its name up to a colon, so that ten thousand probes are one series (`probe:kafka` is a
+/// `probe`).
+fn kind_of(child: &str) -> &str {
+    child.split(':').next().unwrap_or(child)
 }
 
-impl fmt::Debug for Counters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Counters").finish_non_exhaustive()
-    }
-}
-
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
+fn one(value: Option<u64>) -> Option<(&'static Labels, u64)> {
+    value.map(|value| (&NO_LABELS, value))
 }

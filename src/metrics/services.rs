@@ -1,9 +1,11 @@
 //! Series of services and of their checks.
 
-use health_monitor_actors::model::{BreakerView, Container, ServiceName, ServiceState, Snapshot, Status};
+use health_monitor_actors::model::{
+    BreakerView, Container, DurationHistogram, ServiceName, ServiceState, Snapshot, Status,
+};
 
 use super::Settings;
-use super::text::{Kind, Labels, NO_LABELS, Text};
+use super::text::{Histogram, Kind, Labels, NO_LABELS, Text};
 
 /// Samples that a service has at most: what [`write`] writes.
 const SAMPLES: usize = 40;
@@ -121,10 +123,15 @@ fn write_checks(text: &mut Text, rows: &[Row<'_>], settings: Settings) {
     text.histograms(
         "health_check_duration_seconds",
         "How long checks took; the plain sample is the last one.",
+        &DurationHistogram::BOUNDS,
         rows.iter().map(|row| {
+            let histogram = Histogram {
+                buckets: &row.service.durations.buckets,
+                sum: row.service.durations.sum,
+            };
             let last = row.service.last.as_ref().filter(|_| settings.plain_duration);
             let last = last.map(|outcome| outcome.duration.as_secs_f64());
-            (&row.labels, &row.service.durations, last)
+            (&row.labels, histogram, last)
         }),
     );
     text.family(

@@ -4,8 +4,6 @@
 
 use std::fmt::Write;
 
-use health_monitor_actors::model::DurationHistogram;
-
 /// An exposition under construction.
 #[derive(Debug)]
 pub(super) struct Text {
@@ -29,6 +27,15 @@ pub(super) struct Labels(String);
 
 /// The labels of a family with one sample.
 pub(super) static NO_LABELS: Labels = Labels(String::new());
+
+/// Observations by the bucket into which they fall.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Histogram<'a> {
+    /// One for each bound and, last, one above them all; not cumulated.
+    pub(super) buckets: &'a [u64],
+    /// Sum of all observations.
+    pub(super) sum: f64,
+}
 
 /// A sample's value.
 pub(super) trait Value {
@@ -97,16 +104,16 @@ impl Text {
         }
     }
 
-    /// Writes a family of histograms in seconds, each with its plain sample where there is one: the last duration
-    /// under the family's own name, which Prometheus stores as one more series.
+    /// Writes a family of histograms with these upper bounds, each with its plain sample where there is one: the last
+    /// duration under the family's own name, which Prometheus stores as one more series.
     pub(super) fn histograms<'a>(
         &mut self,
         name: &str,
         help: &str,
-        samples: impl IntoIterator<Item = (&'a Labels, &'a DurationHistogram, Option<f64>)>,
+        bounds: &[f64],
+        samples: impl IntoIterator<Item = (&'a Labels, Histogram<'a>, Option<f64>)>,
     ) {
-        let bounds = DurationHistogram::BOUNDS.map(|bound| bound.to_string());
-        let bounds = bounds.iter().map(String::as_str).chain(["+Inf"]);
+        let bounds = bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
         let bounds: Vec<String> = bounds.map(|bound| format!("le=\"{bound}\"}} ")).collect();
         let mut samples = samples.into_iter().peekable();
         if samples.peek().is_none() {
@@ -241,8 +248,6 @@ fn push_number(out: &mut String, number: impl std::fmt::Display) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -260,33 +265,26 @@ mod tests {
 
     #[test]
     fn a_histogram_is_cumulated_and_its_plain_sample_comes_last() {
-        let mut histogram = DurationHistogram::default();
-        for millis in [4, 15, 15, 11_000] {
-            histogram.observe(Duration::from_millis(millis));
-        }
+        let histogram = Histogram {
+            buckets: &[1, 2, 0, 1],
+            sum: 11.034,
+        };
         let labels = Labels::of("service", "kafka");
         let mut text = Text::with_capacity(0);
-        text.histograms("d", "D.", [(&labels, &histogram, Some(0.015))]);
-        let lines: Vec<String> = text.finish().lines().map(str::to_owned).collect();
-        assert_eq!(
-            lines[..3],
-            [
-                "# HELP d D.",
-                "# TYPE d histogram",
-                r#"d_bucket{service="kafka",le="0.005"} 1"#
-            ]
-        );
-        assert_eq!(lines[4], r#"d_bucket{service="kafka",le="0.025"} 3"#);
-        assert_eq!(lines[9], r#"d_bucket{service="kafka",le="1"} 3"#);
-        assert_eq!(
-            lines[14..],
-            [
-                r#"d_bucket{service="kafka",le="+Inf"} 4"#,
-                r#"d_sum{service="kafka"} 11.034"#,
-                r#"d_count{service="kafka"} 4"#,
-                r#"d{service="kafka"} 0.015"#,
-            ]
-        );
+        text.histograms("d", "D.", &[0.005, 0.5, 1.0], [(&labels, histogram, Some(0.015))]);
+        let lines = [
+            "# HELP d D.",
+            "# TYPE d histogram",
+            r#"d_bucket{service="kafka",le="0.005"} 1"#,
+            r#"d_bucket{service="kafka",le="0.5"} 3"#,
+            r#"d_bucket{service="kafka",le="1"} 3"#,
+            r#"d_bucket{service="kafka",le="+Inf"} 4"#,
+            r#"d_sum{service="kafka"} 11.034"#,
+            r#"d_count{service="kafka"} 4"#,
+            r#"d{service="kafka"} 0.015"#,
+            "",
+        ];
+        assert_eq!(text.finish(), lines.join("\n"));
     }
 
     #[test]

@@ -1,23 +1,22 @@
-//! The real API server on a port of its own, with a small actor in the registry's place.
+//! The real API server on a port of its own, with small actors in the place of those that it asks.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix::prelude::*;
 use actix_web::dev::ServerHandle;
 use health_monitor::api::{self, ApiState, Limits, Settings};
-use health_monitor::metrics::Counters;
 use health_monitor_actors::model::Snapshot;
-use health_monitor_actors::registry::GetSnapshot;
 use serde_json::Value;
 
-/// Answers every question with one snapshot.
-struct FixedRegistry(Arc<Snapshot>);
+/// In the place of an actor: answers always the same.
+struct Telling<M: Message>(M::Result);
 
-/// Never answers.
-struct SilentRegistry;
+/// In the place of an actor: never answers.
+struct Silent<M>(PhantomData<M>);
 
 /// A running server; it stops when this is dropped.
 pub(crate) struct TestServer {
@@ -26,43 +25,54 @@ pub(crate) struct TestServer {
     handle: ServerHandle,
 }
 
-impl Actor for FixedRegistry {
+impl<M> Actor for Telling<M>
+where
+    M: Message + 'static,
+    M::Result: Unpin,
+{
     type Context = Context<Self>;
 }
 
-impl Handler<GetSnapshot> for FixedRegistry {
-    type Result = MessageResult<GetSnapshot>;
+impl<M> Handler<M> for Telling<M>
+where
+    M: Message + 'static,
+    M::Result: Clone + Unpin,
+{
+    type Result = MessageResult<M>;
 
-    fn handle(&mut self, _: GetSnapshot, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: M, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.0.clone())
     }
 }
 
-impl Actor for SilentRegistry {
+impl<M: Unpin + 'static> Actor for Silent<M> {
     type Context = Context<Self>;
 }
 
-impl Handler<GetSnapshot> for SilentRegistry {
-    type Result = ResponseFuture<Arc<Snapshot>>;
+impl<M: Message + Unpin + 'static> Handler<M> for Silent<M> {
+    type Result = ResponseFuture<M::Result>;
 
-    fn handle(&mut self, _: GetSnapshot, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: M, _: &mut Self::Context) -> Self::Result {
         Box::pin(std::future::pending())
     }
 }
 
-/// An actor in the registry's place that answers with this snapshot.
-pub(crate) fn registry(snapshot: Arc<Snapshot>) -> Recipient<GetSnapshot> {
-    FixedRegistry(snapshot).start().recipient()
+/// In the place of the actor that is asked `M`: one that answers always this.
+pub(crate) fn telling<M>(answer: M::Result) -> Recipient<M>
+where
+    M: Message + Send + 'static,
+    M::Result: Clone + Unpin + Send,
+{
+    Telling(answer).start().recipient()
 }
 
-/// An actor in the registry's place that never answers.
-pub(crate) fn silent_registry() -> Recipient<GetSnapshot> {
-    SilentRegistry.start().recipient()
-}
-
-/// The monitor's own counters, all at zero.
-pub(crate) fn counters() -> Counters {
-    Counters::new().unwrap()
+/// In the place of the actor that is asked `M`: one that never answers.
+pub(crate) fn silent<M>() -> Recipient<M>
+where
+    M: Message + Send + Unpin + 'static,
+    M::Result: Send,
+{
+    Silent(PhantomData).start().recipient()
 }
 
 impl TestServer {
@@ -72,7 +82,7 @@ impl TestServer {
     }
 
     pub(crate) fn with(snapshot: Arc<Snapshot>, settings: Settings) -> Self {
-        Self::start(ApiState::new(settings, registry(snapshot), counters()))
+        Self::start(ApiState::new(settings, telling(snapshot)))
     }
 
     pub(crate) fn start(state: ApiState) -> Self {
