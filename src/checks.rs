@@ -7,6 +7,7 @@ mod dial;
 mod drive;
 mod failure;
 mod http;
+mod kafka;
 mod mqtt;
 mod postgres;
 mod tcp;
@@ -40,6 +41,7 @@ pub struct CheckKind {
 pub static KINDS: &[CheckKind] = &[
     CheckKind { name: "container", default_port: None, target: None, schema: container::SCHEMA, build: container::build },
     CheckKind { name: "http", default_port: None, target: Some("url"), schema: http::SCHEMA, build: http::build },
+    CheckKind { name: "kafka", default_port: Some(9092), target: Some("address"), schema: kafka::SCHEMA, build: kafka::build },
     CheckKind { name: "mqtt", default_port: Some(1883), target: Some("address"), schema: mqtt::SCHEMA, build: mqtt::build },
     CheckKind { name: "postgres", default_port: Some(5432), target: Some("address"), schema: postgres::SCHEMA, build: postgres::build },
     CheckKind { name: "tcp", default_port: None, target: Some("address"), schema: tcp::SCHEMA, build: tcp::build },
