@@ -1,4 +1,4 @@
-//! The layer of environment variables: `HEALTH_MONITOR__SECTION__KEY`, and the two of Docker's own.
+//! The layer of environment variables: `HEALTH_MONITOR__SECTION__KEY`, and Docker's own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,11 @@ use crate::checks;
 const PREFIX: &str = "HEALTH_MONITOR__";
 
 /// Variables that people set for every program that talks to Docker.
-const DOCKERS_OWN: [(&str, &str); 2] = [("DOCKER_HOST", "host"), ("DOCKER_API_VERSION", "api_version")];
+const DOCKERS_OWN: [(&str, &str); 3] = [
+    ("DOCKER_HOST", "host"),
+    ("DOCKER_API_VERSION", "api_version"),
+    ("DOCKER_CERT_PATH", "cert_path"),
+];
 
 /// What the variables set, all of it text whose type is still to be found.
 #[derive(Default)]
@@ -29,7 +33,14 @@ pub(super) struct Variables {
 /// Finds the keys that variables mean, among the services of the layers below.
 pub(super) fn read(environment: &BTreeMap<String, String>, below: &Map<String, Value>) -> Variables {
     let mut variables = Variables::default();
+    // As for the docker command, the folder alone does not turn TLS on.
+    let with_tls = environment
+        .get("DOCKER_TLS_VERIFY")
+        .is_some_and(|value| !value.is_empty());
     for (variable, key) in DOCKERS_OWN {
+        if key == "cert_path" && !with_tls {
+            continue;
+        }
         if let Some(value) = environment.get(variable).filter(|value| !value.is_empty()) {
             variables.set(&KeyPath::of(&["docker", key]), variable, value);
         }
@@ -164,6 +175,7 @@ impl Variables {
     fn problem(&mut self, variable: &str, message: String) {
         self.problems.push(Problem {
             place: Place::Variable(Arc::from(variable)),
+            path: KeyPath::default(),
             message,
         });
     }

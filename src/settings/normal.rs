@@ -96,10 +96,16 @@ fn number(value: &Value, reading: Reading, min: u64, max: u64) -> Result<Json, S
     };
     match found.and_then(|number| u64::try_from(number).ok()) {
         Some(number) if (min..=max).contains(&number) => Ok(Json::from(number)),
-        _ => Err(format!(
-            "must be a whole number from {min} to {max}, not {}",
-            show(value)
-        )),
+        _ => {
+            let is_quoted = matches!(&value.kind, ValueKind::String(text) if text.parse::<u64>().is_ok());
+            let hint = if is_quoted && !reading.untyped {
+                "; take the quotes away"
+            } else {
+                ""
+            };
+            let found = show(value);
+            Err(format!("must be a whole number from {min} to {max}, not {found}{hint}"))
+        }
     }
 }
 

@@ -53,6 +53,11 @@ impl KeyPath {
         &self.0
     }
 
+    /// This is the path of a value at, or part of the value at, that other path.
+    pub fn is_within(&self, other: &KeyPath) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
     fn parent(&self) -> Option<Self> {
         let (_, before) = self.0.split_last()?;
         Some(Self(before.to_vec()))

@@ -11,6 +11,8 @@ use super::place::{KeyPath, Place};
 pub struct Problem {
     /// Where it stands.
     pub place: Place,
+    /// The key at fault; empty where it is not known which key is meant.
+    pub path: KeyPath,
     /// The key's path, what is wrong with it, and what would be right.
     pub message: String,
 }
@@ -67,6 +69,7 @@ impl Problem {
     pub(super) fn new(place: Place, path: &KeyPath, message: impl fmt::Display) -> Self {
         Self {
             place,
+            path: path.clone(),
             message: format!("{path} {message}"),
         }
     }

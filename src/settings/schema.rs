@@ -70,6 +70,11 @@ pub const DOCKER: &[Key] = &[
         "version of its API, such as 1.41; negotiated if left out; the variable DOCKER_API_VERSION wins over the file",
     ),
     Key::new(
+        "cert_path",
+        KeyKind::Path,
+        "folder of ca.pem, cert.pem and key.pem for an engine behind TLS; with DOCKER_TLS_VERIFY, DOCKER_CERT_PATH wins over the file",
+    ),
+    Key::new(
         "project",
         KeyKind::Text,
         "Compose project whose service names are matched; the monitor's own project if left out",

@@ -1,6 +1,7 @@
 //! What the sections say, all but the services.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use config::Map;
@@ -12,7 +13,7 @@ use super::key::Key;
 use super::place::KeyPath;
 use super::schema::{DOCKER, LOG, METRICS, SERVER, SUPERVISION};
 use super::values::Values;
-use super::walk::Walk;
+use super::walk::{Owner, Schema, Walk};
 
 /// The REST API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Docker {
     pub host: String,
     /// Version of its API as `major.minor`; negotiated where it is `None`.
     pub api_version: Option<String>,
+    /// Folder of `ca.pem`, `cert.pem` and `key.pem`, for an engine behind TLS.
+    pub cert_path: Option<PathBuf>,
     /// Compose project whose service names are matched; the monitor's own where it is `None`.
     pub project: Option<String>,
     /// From one sample of each container's resources to the next.
@@ -122,10 +125,14 @@ pub(super) fn read(walk: &mut Walk<'_>) -> Option<Sections> {
 
 /// The values of a section, complete with its defaults.
 pub(super) fn values(walk: &mut Walk<'_>, name: &str, keys: &'static [Key]) -> Values {
-    let keys: Vec<&Key> = keys.iter().collect();
+    let schema = Schema {
+        keys: keys.iter().collect(),
+        owner: Owner::Section,
+        default_port: None,
+    };
     let empty = Map::new();
     let table = walk.layers.section(name).unwrap_or(&empty);
-    walk.table(&KeyPath::of(&[name]), table, &keys, None)
+    walk.table(&KeyPath::of(&[name]), table, &schema)
 }
 
 fn read_section<T: DeserializeOwned>(walk: &mut Walk<'_>, name: &str, keys: &'static [Key]) -> Option<T> {

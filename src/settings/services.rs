@@ -18,7 +18,7 @@ use super::schema::{DEFAULTS, FILE_SUFFIX, SERVICE, SERVICES};
 use super::sections;
 use super::suggest::did_you_mean;
 use super::values::Values;
-use super::walk::Walk;
+use super::walk::{Owner, Schema, Walk};
 use crate::checks::{self, CheckKind};
 
 /// A service to watch.
@@ -87,13 +87,9 @@ pub(super) fn read(walk: &mut Walk<'_>, docker_enabled: bool) -> Vec<ServiceDefi
     }
     if !without_container.is_empty() {
         let services = without_container.join(", ");
-        let built_in = if walk.layers.built_in_services { " built-in" } else { "" };
         walk.problem(
             &KeyPath::of(&["docker", "enabled"]),
-            format!(
-                "(false) contradicts check = \"container\" of the{built_in} services {services}; give them other checks, or \
-                 enable Docker"
-            ),
+            format!("(false) contradicts check = \"container\" of {services}; give other checks, or enable Docker"),
         );
     }
     definitions
@@ -111,18 +107,22 @@ fn read_service(
         read_times(&values, defaults, path, walk);
         return None;
     };
-    let keys: Vec<&Key> = SERVICE.iter().chain(DEFAULTS).chain(kind.schema).collect();
-    let values = walk.table(path, table, &keys, kind.default_port);
+    let schema = Schema {
+        keys: SERVICE.iter().chain(DEFAULTS).chain(kind.schema).collect(),
+        owner: Owner::Service(Some(kind)),
+        default_port: kind.default_port,
+    };
+    let values = walk.table(path, table, &schema);
     let times = read_times(&values, defaults, path, walk)?;
     let name = ServiceName::new(name).ok()?;
     let spec = complete(name, kind, &values, defaults, times);
     check_container(&spec, &values, path, walk);
 
-    let own = kind
-        .schema
-        .iter()
-        .filter_map(|key| Some((key.name.to_owned(), values.get(key.name)?.clone())));
-    let check_values: Values = own.collect();
+    if walk.has_problem(path) {
+        return None;
+    }
+    let own = |key: &Key| Some((key.name.to_owned(), values.get(key.name)?.clone()));
+    let check_values: Values = kind.schema.iter().filter_map(own).collect();
     match (kind.build)(&check_values) {
         Ok(check) => Some(ServiceDefinition {
             spec: Arc::new(spec),
@@ -130,7 +130,6 @@ fn read_service(
             check_values,
         }),
         Err(invalid) => {
-            // Where the walk already found a problem, the check may lack what that was about.
             walk.problem(&path.join(&invalid.key), invalid.problem);
             None
         }
@@ -147,7 +146,12 @@ fn read_common(table: &Map<String, Value>, path: &KeyPath, walk: &mut Walk<'_>) 
         .filter(|(name, _)| *name != "check" && !is_of_a_check(name));
     let common = common.map(|(name, value)| (name.clone(), value.clone())).collect();
     let keys = SERVICE.iter().chain(DEFAULTS).filter(|key| key.name != "check");
-    walk.table(path, &common, &keys.collect::<Vec<_>>(), None)
+    let schema = Schema {
+        keys: keys.collect(),
+        owner: Owner::Service(None),
+        default_port: None,
+    };
+    walk.table(path, &common, &schema)
 }
 
 /// The kind of check that a service names.

@@ -15,10 +15,28 @@ use super::problem::Problem;
 use super::schema::FILE_SUFFIX;
 use super::suggest::did_you_mean;
 use super::values::Values;
-use crate::checks;
+use crate::checks::{self, CheckKind};
 
 /// Longest secret that is read from a file, in bytes: somebody who names a device or a log is told so.
 const LONGEST_SECRET: u64 = 64 * 1024;
+
+/// The keys that a table may have.
+pub(super) struct Schema<'a> {
+    pub(super) keys: Vec<&'a Key>,
+    /// Whose table it is, and which of the keys are its own, for whoever wrote another.
+    pub(super) owner: Owner,
+    /// The port of addresses that name none.
+    pub(super) default_port: Option<u16>,
+}
+
+/// Whose table it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Owner {
+    /// A section, complete with its defaults: a key that is left out or wrong gets its own.
+    Section,
+    /// A service, whose keys are absent where they are left out; with its check where that is known.
+    Service(Option<CheckKind>),
+}
 
 /// One walk over all values.
 pub(super) struct Walk<'a> {
@@ -48,32 +66,29 @@ impl<'a> Walk<'a> {
             .push(Problem::new(self.layers.places.of(path), path, message));
     }
 
-    /// The values of a table in their normal forms. A key that is wrong gets its default, if it has one, so that one
-    /// mistake is reported once.
-    pub(super) fn table(
-        &mut self,
-        path: &KeyPath,
-        table: &Map<String, Value>,
-        keys: &[&Key],
-        default_port: Option<u16>,
-    ) -> Values {
+    /// Something is already known to be wrong with this value, or with a part of it.
+    pub(super) fn has_problem(&self, path: &KeyPath) -> bool {
+        self.problems.iter().any(|problem| problem.path.is_within(path))
+    }
+
+    /// The values of a table in their normal forms.
+    pub(super) fn table(&mut self, path: &KeyPath, table: &Map<String, Value>, schema: &Schema<'_>) -> Values {
         let mut values: Vec<(String, Json)> = Vec::new();
         for name in table.keys() {
-            if keys.iter().any(|key| key.name == name || is_file_of(name, key)) {
-                continue;
+            if !schema.keys.iter().any(|key| key.name == name || is_file_of(name, key)) {
+                self.problem(&path.join(name), schema.describe_unknown(name));
             }
-            // A null that was put where a value is to be set: whoever means a key would have named it.
-            self.problem(&path.join(name), unknown_key(name, keys));
         }
-        for key in keys {
-            if let Some(value) = self.key(path, table, key, default_port) {
+        for key in &schema.keys {
+            let value = self.key(path, table, key, schema.default_port);
+            if let Some(value) = value.or_else(|| schema.default_of(key)) {
                 values.push((key.name.to_owned(), value));
             }
         }
         values.into_iter().collect()
     }
 
-    /// The normal form of one key's value, wherever it comes from.
+    /// The normal form of one key's value, wherever it comes from; `None` where it has none, or a wrong one.
     fn key(
         &mut self,
         section: &KeyPath,
@@ -82,43 +97,65 @@ impl<'a> Walk<'a> {
         default_port: Option<u16>,
     ) -> Option<Json> {
         let path = section.join(key.name);
+        if key.kind == KeyKind::Secret {
+            let file_key = format!("{}{FILE_SUFFIX}", key.name);
+            let file_path = section.join(&file_key);
+            match (table.get(key.name), table.get(&file_key)) {
+                (Some(_), Some(file)) => match self.later_of(&path, &file_path) {
+                    Some(later) if *later == path => {}
+                    Some(_) => return self.secret_of_file(&file_path, file),
+                    None => {
+                        self.problem(&path, format!("and {file_key} are both given; keep one of them"));
+                        return None;
+                    }
+                },
+                (None, Some(file)) => return self.secret_of_file(&file_path, file),
+                (_, None) => {}
+            }
+        }
+        if self.has_problem(&path) {
+            return None;
+        }
+        let Some(value) = table.get(key.name) else {
+            if key.required {
+                self.problem(section, format!("needs the key '{}': {}", key.name, key.help));
+            }
+            return None;
+        };
+        if matches!(value.kind, ValueKind::Nil) {
+            self.problem(&path, "has no value; give one, or leave the key out");
+            return None;
+        }
         let reading = Reading {
             untyped: self.layers.places.is_untyped(&path),
             default_port,
         };
-        let mut value = table.get(key.name);
-        if key.kind == KeyKind::Secret {
-            let file_key = format!("{}{FILE_SUFFIX}", key.name);
-            let file_path = section.join(&file_key);
-            let by_variable = |path| self.layers.places.sets_by_variable(path);
-            match (value, table.get(&file_key)) {
-                (Some(_), Some(_)) if by_variable(&path) && !by_variable(&file_path) => {}
-                (Some(_), Some(_)) if by_variable(&path) || !by_variable(&file_path) => {
-                    self.problem(&path, format!("and {file_key} are both given; keep one of them"));
-                    return None;
-                }
-                (_, Some(file)) => return self.secret_of_file(&file_path, file),
-                (_, None) => {}
+        match normal::normalise(key.kind, value, reading) {
+            Ok(Json::String(file)) if key.kind == KeyKind::Path => Some(Json::from(self.resolve(&path, &file))),
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.problem(&path, message);
+                None
             }
         }
-        if matches!(value.map(|value| &value.kind), Some(ValueKind::Nil)) {
-            self.problem(&path, "has no value; give one, or leave the key out");
-            value = None;
-        } else if value.is_none() && key.required {
-            self.problem(section, format!("needs the key '{}': {}", key.name, key.help));
+    }
+
+    /// Of two values that exclude each other, the one of the later layer, which wins.
+    fn later_of<'p>(&self, one: &'p KeyPath, other: &'p KeyPath) -> Option<&'p KeyPath> {
+        let by_variable = |path| self.layers.places.sets_by_variable(path);
+        match (by_variable(one), by_variable(other)) {
+            (true, false) => Some(one),
+            (false, true) => Some(other),
+            _ => None,
         }
-        let found = value.map(|value| normal::normalise(key.kind, value, reading));
-        match found {
-            Some(Ok(value)) => return Some(value),
-            Some(Err(message)) => self.problem(&path, message),
-            None => {}
+    }
+
+    /// A file's path: one that stands in the configuration file starts from that file's folder.
+    fn resolve(&self, path: &KeyPath, file: &str) -> String {
+        if self.layers.places.sets_by_variable(path) {
+            return file.to_owned();
         }
-        let default = Value::new(None, key.default?);
-        let reading = Reading {
-            untyped: true,
-            ..reading
-        };
-        normal::normalise(key.kind, &default, reading).ok()
+        self.layers.directory().join(file).to_string_lossy().into_owned()
     }
 
     /// The secret that a file holds, without the line end at its end.
@@ -127,7 +164,7 @@ impl<'a> Walk<'a> {
             self.problem(path, format!("must be the path of a file, not {}", normal::show(file)));
             return None;
         };
-        match read_secret(&self.layers.directory().join(file)) {
+        match read_secret(Path::new(&self.resolve(path, file))) {
             Ok(secret) => Some(Json::from(secret)),
             Err(problem) => {
                 self.problem(path, format!("({file}) {problem}"));
@@ -137,25 +174,61 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn is_file_of(name: &str, key: &Key) -> bool {
-    key.kind == KeyKind::Secret && name.strip_suffix(FILE_SUFFIX) == Some(key.name)
+// === impl Schema ===
+
+impl Schema<'_> {
+    /// What holds where a key of a section is left out or wrong, so that one mistake is reported once.
+    fn default_of(&self, key: &Key) -> Option<Json> {
+        let default = match self.owner {
+            Owner::Section => Value::new(None, key.default?),
+            Owner::Service(_) => return None,
+        };
+        let reading = Reading {
+            untyped: true,
+            default_port: self.default_port,
+        };
+        normal::normalise(key.kind, &default, reading).ok()
+    }
+
+    /// What is wrong with a key that is not in the schema.
+    fn describe_unknown(&self, name: &str) -> String {
+        let hint = did_you_mean(name, self.keys.iter().map(|key| key.name));
+        if !hint.is_empty() {
+            return format!("is not a known key{hint}");
+        }
+        let names = |keys: &[&Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
+        let Owner::Service(kind) = self.owner else {
+            return format!("is not a known key; known keys: {}", names(&self.keys));
+        };
+        let base = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
+        let has_it = |kind: &&CheckKind| kind.schema.iter().any(|key| key.name == base);
+        let others: Vec<String> = checks::KINDS
+            .iter()
+            .filter(has_it)
+            .map(|kind| format!("\"{}\"", kind.name))
+            .collect();
+        match kind {
+            Some(kind) if !others.is_empty() => {
+                format!(
+                    "is not a key of check = \"{}\"; {} has it",
+                    kind.name,
+                    others.join(", ")
+                )
+            }
+            Some(kind) if !kind.schema.is_empty() => {
+                let own = names(&kind.schema.iter().collect::<Vec<_>>());
+                format!(
+                    "is not a known key; check = \"{}\" has {own}, beside those of every service",
+                    kind.name
+                )
+            }
+            _ => format!("is not a known key; known keys: {}", names(&self.keys)),
+        }
+    }
 }
 
-fn unknown_key(name: &str, keys: &[&Key]) -> String {
-    let hint = did_you_mean(name, keys.iter().map(|key| key.name));
-    if !hint.is_empty() {
-        return format!("is not a known key{hint}");
-    }
-    let base = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
-    let owners = checks::KINDS
-        .iter()
-        .filter(|kind| kind.schema.iter().any(|key| key.name == base));
-    let owners: Vec<String> = owners.map(|kind| format!("\"{}\"", kind.name)).collect();
-    if !owners.is_empty() && keys.iter().any(|key| key.name == "check") {
-        return format!("is not a known key here; check = {} has it", owners.join(" or "));
-    }
-    let known: Vec<&str> = keys.iter().map(|key| key.name).collect();
-    format!("is not a known key; there are {}", known.join(", "))
+fn is_file_of(name: &str, key: &Key) -> bool {
+    key.kind == KeyKind::Secret && name.strip_suffix(FILE_SUFFIX) == Some(key.name)
 }
 
 fn read_secret(file: &Path) -> Result<String, String> {

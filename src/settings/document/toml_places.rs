@@ -8,12 +8,13 @@ use crate::settings::place::{KeyPath, Places};
 /// Notes the line of every key.
 pub(super) fn read(text: &str, mut notes: PlaceNotes<'_>) -> Result<Places, SyntaxError> {
     let table = DeTable::parse(text).map_err(|error| {
-        let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-        SyntaxError {
-            line,
-            column,
-            message: error.message().to_owned(),
-        }
+        let span = error.span().unwrap_or_default();
+        let (line, column) = position(text, span.start);
+        let message = match (error.message(), text.get(span)) {
+            ("duplicate key", Some(key)) => format!("duplicate key '{key}'"),
+            (message, _) => message.to_owned(),
+        };
+        SyntaxError { line, column, message }
     })?;
     note_table(text, table.get_ref(), &KeyPath::default(), &mut notes);
     Ok(notes.places)
