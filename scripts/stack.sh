@@ -72,7 +72,9 @@ refuse_foreign() {
 }
 
 describe() {
-  local folder=$root/compose files
+  local folder=$root/compose files chosen
+  # Not inside the text below, where its failure would go unseen.
+  chosen=$(choose_ports)
   files=$folder/docker-compose.iot.yml:$folder/docker-compose.monitoring.yml
   [[ $1 != stand-ins ]] || files+=:$folder/docker-compose.stand-ins.yml
   cat <<ENV
@@ -81,7 +83,7 @@ COMPOSE_FILE=$(printf %q "$files")
 HEALTH_MONITOR_IMAGE=health-monitor:$profile
 APPS_IMAGE=health-monitor-demo/apps:$profile
 STACK_IMAGES=$1
-$(choose_ports)
+$chosen
 ENV
 }
 
@@ -111,12 +113,16 @@ load() {
 }
 
 up() {
-  local images failed=0
+  local images description='' failed=0
   bash scripts/engine.sh up
   refuse_foreign
   images=$(bash scripts/images.sh choose)
-  # While cargo compiles, the network is idle and one core often too.
+  # A stack that is up already keeps its ports. Said before the long part: a port that is in use.
+  if [[ ! -e $environment || -z $(docker ps -q --filter "label=com.docker.compose.project=$project") ]]; then
+    description=$(describe "$images")
+  fi
   if [[ $images == stand-ins ]]; then
+    # They wait for the network where cargo waits for the processor.
     bash scripts/images.sh stand-ins &
     IMAGES=$images bash scripts/images.sh build "$profile" || failed=1
     wait $! || failed=1
@@ -124,10 +130,8 @@ up() {
   else
     IMAGES=$images bash scripts/images.sh build "$profile"
   fi
-  # Ports of a stack that is up already are its own.
-  if [[ ! -e $environment || -z $(docker ps -q --filter "label=com.docker.compose.project=$project") ]]; then
-    describe "$images" >"$environment.new"
-    mv "$environment.new" "$environment"
+  if [[ -n $description ]]; then
+    echo "$description" >"$environment"
     load
     addresses >>"$environment"
   fi

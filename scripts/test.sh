@@ -48,5 +48,8 @@ set -a
 source "$state/test.env"
 set +a
 
+say "the monitor's image"
+bash scripts/test-image.sh "$HEALTH_MONITOR_IMAGE"
+
 say "integration tests"
 cargo test --locked --workspace --test '*'
