@@ -23,8 +23,9 @@ fi
 say "clippy"
 cargo clippy --locked --workspace --all-targets -- -D warnings
 
+# Of the private items too: it is written for those who change the project.
 say "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 
 say "configuration of Prometheus, Alertmanager and Grafana"
 bash config/test.sh

@@ -1,6 +1,6 @@
 //! Pure state machines that are told the time. None reads a clock, draws a random number or talks to anybody.
 //!
-//! [`PolicyState`] is what one service's policies remember between cycles; [`decide`] makes the status out of it, the
+//! [`PolicyState`] is what one service's policies remember between cycles; [`decide()`] makes the status out of it, the
 //! containers and the last outcome, and nothing else does. Random numbers are arguments in `[0, 1)`.
 
 mod attribution;

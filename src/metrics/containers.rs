@@ -7,7 +7,7 @@ use health_monitor_actors::model::{ContainerState, ContainerStatus, ResourceUsag
 use super::text::{Kind, Labels, NO_LABELS, Text, Value};
 use crate::units;
 
-/// Samples that a container has at most: what [`write`] writes.
+/// Samples that a container has at most: what [`write()`] writes.
 const SAMPLES: usize = 20;
 
 /// Bytes of a sample besides its labels' first part: the longest name, the second label, the value.
@@ -49,7 +49,7 @@ pub(super) fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
         .collect()
 }
 
-/// Bytes that [`write`] needs at most, names of usual length given.
+/// Bytes that [`write()`] needs at most, names of usual length given.
 pub(super) fn size(rows: &[Row<'_>]) -> usize {
     let of_samples = rows.iter().map(|row| SAMPLES * (SAMPLE_SIZE + row.labels.len()));
     HEADS_SIZE + of_samples.sum::<usize>()

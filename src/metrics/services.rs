@@ -7,7 +7,7 @@ use health_monitor_actors::model::{
 use super::Settings;
 use super::text::{Histogram, Kind, Labels, NO_LABELS, Text};
 
-/// Samples that a service has at most: what [`write`] writes.
+/// Samples that a service has at most: what [`write()`] writes.
 const SAMPLES: usize = 40;
 
 /// Bytes of a sample besides its labels' first part: the longest name, the second label, the value.
@@ -31,7 +31,7 @@ pub(super) fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
     snapshot.services.values().map(|service| row(service)).collect()
 }
 
-/// Bytes that [`write`] needs at most, names of usual length given.
+/// Bytes that [`write()`] needs at most, names of usual length given.
 pub(super) fn size(rows: &[Row<'_>]) -> usize {
     let of_samples = rows.iter().map(|row| SAMPLES * (SAMPLE_SIZE + row.labels.len()));
     HEADS_SIZE + of_samples.sum::<usize>()
