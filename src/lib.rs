@@ -5,6 +5,7 @@ pub mod app;
 pub mod build;
 pub mod checks;
 pub mod cli;
+pub mod docker;
 pub mod metrics;
 pub mod secret;
 pub mod settings;

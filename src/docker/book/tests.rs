@@ -1,0 +1,258 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::docker::Own;
+use crate::settings::EnvironmentShown;
+
+fn book() -> Book {
+    let lens = Lens {
+        engine: "local".into(),
+        environment: EnvironmentShown::Redacted,
+        reach: Reach::default(),
+    };
+    Book::new(lens, 2)
+}
+
+fn reach() -> Reach {
+    Reach::new(&Own::default(), "tcp://elsewhere:1", &[])
+}
+
+fn wall() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).unwrap()
+}
+
+fn row(id: &str) -> Value {
+    json!({"Id": id, "Names": [format!("/{id}")], "State": "running", "Status": "Up 10 seconds"})
+}
+
+fn rows(ids: &[&str]) -> Vec<ContainerSummary> {
+    ids.iter().map(|id| serde_json::from_value(row(id)).unwrap()).collect()
+}
+
+/// An inspect of a container that runs since ten seconds before [`wall`], with another state laid over it.
+fn answer(id: &str, state: Value) -> Result<ContainerInspectResponse, EngineError> {
+    let mut answer = json!({"Id": id, "Name": format!("/{id}"), "State":
+        {"Status": "running", "Running": true, "StartedAt": "2023-11-14T22:13:10Z", "FinishedAt": "0001-01-01T00:00:00Z"}});
+    if let (Some(whole), Value::Object(part)) = (answer["State"].as_object_mut(), state) {
+        whole.extend(part);
+    }
+    Ok(serde_json::from_value(answer).unwrap())
+}
+
+fn running(id: &str) -> Result<ContainerInspectResponse, EngineError> {
+    answer(id, json!({}))
+}
+
+fn exited(id: &str) -> Result<ContainerInspectResponse, EngineError> {
+    let state = json!({"Status": "exited", "Running": false, "FinishedAt": "2023-11-14T22:13:20Z", "ExitCode": 137});
+    answer(id, state)
+}
+
+fn not_found() -> Result<ContainerInspectResponse, EngineError> {
+    Err(EngineError::NotFound("No such container: x".to_owned()))
+}
+
+fn event(id: &str, kind: EventKind) -> Event {
+    Event {
+        at: wall(),
+        id: id.into(),
+        kind,
+    }
+}
+
+const DIE: EventKind = EventKind::Die { exit_code: Some(137) };
+
+fn names(news: &[Containers]) -> Vec<String> {
+    let name = |news: &Containers| match news {
+        Containers::All(all) => {
+            let mut names: Vec<_> = all.iter().map(|state| state.name.as_str()).collect();
+            names.sort_unstable();
+            format!("all {}", names.join(" "))
+        }
+        Containers::One(one) => format!("{} {}", one.name, one.status.as_str()),
+        Containers::Gone(key) => format!("gone {}", key.id),
+    };
+    news.iter().map(name).collect()
+}
+
+/// A book in which these containers run and were published.
+fn opened(ids: &[&str]) -> Book {
+    let mut book = book();
+    let now = Instant::now();
+    book.open();
+    book.listed(rows(ids), reach(), now, wall());
+    while let Some(id) = book.next_look() {
+        book.looked(&id, running(&id), now);
+    }
+    let mut expected = ids.to_vec();
+    expected.sort_unstable();
+    assert_eq!(names(&book.take_news()), [format!("all {}", expected.join(" "))]);
+    book
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_round_is_published_at_once_and_whole() {
+    let mut book = book();
+    let now = Instant::now();
+    book.open();
+    book.listed(rows(&["a", "b", "c"]), reach(), now, wall());
+    let first = [book.next_look().unwrap(), book.next_look().unwrap()];
+    assert_eq!(book.next_look(), None, "two at a time");
+    for id in first {
+        book.looked(&id, running(&id), now);
+        assert!(book.take_news().is_empty());
+    }
+    let last = book.next_look().unwrap();
+    book.looked(&last, running(&last), now);
+    assert_eq!(names(&book.take_news()), ["all a b c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_containers_are_everything_too() {
+    let book = opened(&[]);
+    assert_eq!(book.wake_at(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_inspected_hides_no_other() {
+    let mut book = book();
+    let now = Instant::now();
+    book.open();
+    book.listed(rows(&["a", "hung"]), reach(), now, wall());
+    let looks = [book.next_look().unwrap(), book.next_look().unwrap()];
+    book.looked(&"a".into(), running("a"), now);
+    assert!(book.take_news().is_empty());
+    let over = book.wake_at().unwrap();
+    book.wake(over);
+    assert_eq!(names(&book.take_news()), ["all a"]);
+    let timeout = EngineError::Timeout {
+        host: "unix:///x".to_owned(),
+        endpoint: crate::docker::Endpoint::Inspect,
+        after: Duration::from_secs(5),
+    };
+    assert!(looks.iter().any(|id| id.as_ref() == "hung"));
+    book.looked(&"hung".into(), Err(timeout), over);
+    assert_eq!(names(&book.take_news()), ["hung running"], "as the list has it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exit_is_looked_at_and_published() {
+    let mut book = opened(&["a", "b"]);
+    book.event(&event("a", DIE));
+    assert_eq!(book.next_look().as_deref(), Some("a"));
+    book.looked(&"a".into(), exited("a"), Instant::now());
+    assert_eq!(names(&book.take_news()), ["a exited"]);
+    assert_eq!((book.next_look(), book.wake_at()), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_an_inspect_contradicts_an_exit_it_is_repeated() {
+    let mut book = opened(&["a"]);
+    let begin = Instant::now();
+    book.event(&event("a", DIE));
+    let mut waited = Vec::new();
+    let mut now = begin;
+    while let Some(id) = book.next_look() {
+        book.looked(&id, running("a"), now);
+        if let Some(at) = book.wake_at() {
+            now = at;
+            waited.push(now - begin);
+            book.wake(now);
+        }
+    }
+    assert!(waited[3] <= Duration::from_millis(60), "{waited:?}");
+    assert_eq!(waited.len(), AGAIN_AFTER.len(), "then it is believed");
+    // The story of its starts changes with the event; its status is what the inspect says.
+    assert!(names(&book.take_news()).iter().all(|news| news == "a running"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_events_makes_one_inspect_and_one_more() {
+    let mut book = opened(&["a", "b"]);
+    for _ in 0..10_000 {
+        book.event(&event("a", EventKind::Other("pause".into())));
+    }
+    assert_eq!(book.next_look().as_deref(), Some("a"));
+    for _ in 0..10_000 {
+        book.event(&event("a", EventKind::Other("unpause".into())));
+    }
+    assert_eq!(book.next_look(), None, "never two of one container");
+    book.event(&event("b", DIE));
+    assert_eq!(
+        book.next_look().as_deref(),
+        Some("b"),
+        "nor does it keep others waiting"
+    );
+    book.looked(&"a".into(), running("a"), Instant::now());
+    assert_eq!(book.next_look().as_deref(), Some("a"));
+    book.looked(&"a".into(), running("a"), Instant::now());
+    assert_eq!(book.next_look(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_is_not_found_is_gone_once() {
+    let mut book = opened(&["a"]);
+    book.event(&event("a", DIE));
+    let id = book.next_look().unwrap();
+    book.looked(&id, not_found(), Instant::now());
+    book.event(&event("a", EventKind::Destroy));
+    assert_eq!(names(&book.take_news()), ["gone a"]);
+
+    book.event(&event("never-seen", DIE));
+    let id = book.next_look().unwrap();
+    book.looked(&id, not_found(), Instant::now());
+    assert!(book.take_news().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_the_end_is_dropped() {
+    let mut book = opened(&["a"]);
+    book.event(&event("a", DIE));
+    let id = book.next_look().unwrap();
+    book.event(&event("a", EventKind::Destroy));
+    book.looked(&id, exited("a"), Instant::now());
+    assert_eq!(names(&book.take_news()), ["gone a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_brings_what_the_events_did_not() {
+    let mut book = opened(&["a", "b", "c"]);
+    let mut changed = rows(&["a", "new"]);
+    changed.push(serde_json::from_value(json!({"Id": "c", "Names": ["/c"], "Status": "Up 1 second"})).unwrap());
+    book.listed(changed, reach(), Instant::now(), wall());
+    assert_eq!(names(&book.take_news()), ["gone b"]);
+    let mut looks = [book.next_look().unwrap(), book.next_look().unwrap()];
+    looks.sort();
+    assert_eq!(
+        looks.map(|id| id.to_string()),
+        ["c", "new"],
+        "the unchanged one is not looked at"
+    );
+    book.looked(&"new".into(), running("new"), Instant::now());
+    assert_eq!(names(&book.take_news()), ["new running"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_loss_everything_is_seen_and_published_anew() {
+    let mut book = opened(&["a", "b"]);
+    book.event(&event("a", DIE));
+    assert!(book.next_look().is_some(), "lost with the connection");
+    book.open();
+    book.listed(rows(&["a"]), reach(), Instant::now(), wall());
+    assert_eq!(names(&book.take_news()), ["gone b"]);
+    let id = book.next_look().unwrap();
+    book.looked(&id, exited("a"), Instant::now());
+    assert_eq!(names(&book.take_news()), ["a exited", "all a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_network_asks_for_the_list_once() {
+    let mut book = opened(&["a"]);
+    book.event(&event("a", EventKind::Other("connect".into())));
+    let mut connected = running("a").unwrap();
+    connected.network_settings =
+        serde_json::from_value(json!({"Networks": {"new": {"NetworkID": "n", "IPAddress": "172.18.0.2"}}})).unwrap();
+    let id = book.next_look().unwrap();
+    book.looked(&id, Ok(connected), Instant::now());
+    assert_eq!([book.takes_list(), book.takes_list()], [true, false]);
+}

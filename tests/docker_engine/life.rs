@@ -1,0 +1,238 @@
+//! What happens to containers.
+
+use health_monitor_actors::model::{ContainerStatus, HealthVerdict};
+
+use crate::collector::{begin, watch};
+use crate::containers::{Made, docker, host};
+
+#[actix::test]
+async fn the_life_of_a_container() {
+    let mut watched = watch(&host()).await;
+    let told = &mut watched.told;
+    let it = Made::named("life");
+    let options = ["--env=PASSWORD=hunter2", "--env=MODE=test", "--label=purpose=test"];
+    it.run_again(&options, "exec sleep 600");
+    let state = told
+        .container(&it.name, |state| state.status == ContainerStatus::Running)
+        .await;
+    assert!(state.environment.contains(&"MODE=test".to_owned()));
+    assert!(!format!("{state:?}").contains("hunter2"));
+    assert_eq!(
+        (state.image.as_str(), state.label("purpose")),
+        (crate::containers::IMAGE, Some("test"))
+    );
+    assert_eq!(state.command, "/bin/sh -c exec sleep 600");
+    assert_eq!(
+        (state.starts_total, state.exit_code, state.exit_unplanned),
+        (1, None, false)
+    );
+    assert!(state.started_at >= state.created);
+
+    it.docker("pause", &[]);
+    told.container(&it.name, |state| state.status == ContainerStatus::Paused)
+        .await;
+    it.docker("unpause", &[]);
+    told.container(&it.name, |state| state.status == ContainerStatus::Running)
+        .await;
+
+    let renamed = Made::named("renamed");
+    docker(&["rename", &it.name, &renamed.name]);
+    let state = told.container(&renamed.name, |_| true).await;
+    let id = state.key.id;
+
+    renamed.docker("kill", &[]);
+    let killed = told
+        .container(&renamed.name, |state| state.status == ContainerStatus::Exited)
+        .await;
+    assert_eq!(
+        (killed.exit_code, killed.exit_unplanned, killed.oom_killed),
+        (Some(137), false, false)
+    );
+    assert!(killed.finished_at > killed.started_at);
+
+    renamed.docker("start", &[]);
+    let state = told
+        .container(&renamed.name, |state| state.status == ContainerStatus::Running)
+        .await;
+    let last = *state.starts.last().unwrap();
+    assert_eq!(
+        (state.starts_total, last.unplanned, last.exit_code),
+        (2, false, Some(137))
+    );
+
+    renamed.docker("rm", &["--force"]);
+    told.gone(&id).await;
+}
+
+#[actix::test]
+async fn stop_and_restart_are_planned() {
+    let it = Made::run("planned", &[], "trap 'exit 0' TERM; while true; do sleep 0.05; done");
+    let mut watched = watch(&host()).await;
+    let told = &mut watched.told;
+    it.docker("restart", &["--time=5"]);
+    let state = told
+        .container(&it.name, |state| {
+            state.status == ContainerStatus::Running && state.starts_total == 1
+        })
+        .await;
+    assert!(!state.starts.last().unwrap().unplanned);
+    assert!(!state.exit_unplanned);
+    it.docker("stop", &["--time=5"]);
+    let state = told
+        .container(&it.name, |state| state.status == ContainerStatus::Exited)
+        .await;
+    assert!(!state.exit_unplanned);
+}
+
+#[actix::test]
+async fn a_crash_loop_is_told_start_by_start() {
+    let mut watched = watch(&host()).await;
+    let it = Made::run("crash", &["--restart=on-failure"], "exit 3");
+    let state = watched.told.container(&it.name, |state| state.starts_total >= 4).await;
+    let unplanned = state
+        .starts
+        .iter()
+        .filter(|start| start.unplanned && start.exit_code == Some(3))
+        .count();
+    assert!(unplanned >= 3, "{:?}", state.starts);
+    assert!(!state.starts[0].unplanned, "the first was a person's");
+    let state = watched
+        .told
+        .container(&it.name, |state| state.status == ContainerStatus::Restarting)
+        .await;
+    assert_eq!((state.exit_code, state.exit_unplanned), (Some(3), true));
+    // Docker counts the same.
+    assert!(
+        state.starts_total.abs_diff(state.restart_count) <= 1,
+        "{} {}",
+        state.starts_total,
+        state.restart_count
+    );
+}
+
+#[actix::test]
+async fn a_crash_loop_is_seen_by_a_monitor_that_starts_in_its_middle() {
+    let it = Made::run("late", &["--restart=on-failure"], "sleep 0.2; exit 3");
+    let mut first = watch(&host()).await;
+    first.told.container(&it.name, |state| state.restart_count >= 2).await;
+    let mut watched = watch(&host()).await;
+    let state = watched.told.container(&it.name, |state| state.starts_total >= 1).await;
+    assert!(state.starts.iter().all(|start| start.unplanned), "{:?}", state.starts);
+}
+
+#[actix::test]
+async fn running_out_of_memory_is_unplanned_and_named() {
+    let mut watched = watch(&host()).await;
+    let options = ["--memory=8m", "--memory-swap=8m"];
+    let it = Made::run("oom", &options, "exec dd if=/dev/zero of=/dev/null bs=64m count=1");
+    let state = watched
+        .told
+        .container(&it.name, |state| state.status == ContainerStatus::Exited)
+        .await;
+    assert_eq!(
+        (state.exit_code, state.oom_killed, state.exit_unplanned),
+        (Some(137), true, true)
+    );
+}
+
+#[actix::test]
+async fn a_healthchecks_verdict_and_output_are_followed() {
+    let mut watched = watch(&host()).await;
+    let command = "--health-cmd=test -f /tmp/ok || { echo token=hunter2 missing; exit 1; }";
+    let options = [
+        command,
+        "--health-interval=300ms",
+        "--health-retries=1",
+        "--health-start-period=0s",
+    ];
+    let it = Made::run("health", &options, "exec sleep 600");
+    let verdict = |wanted| move |health: &health_monitor_actors::model::ContainerHealth| health.verdict == wanted;
+    let is_unhealthy = verdict(HealthVerdict::Unhealthy);
+    let state = watched
+        .told
+        .container(&it.name, |state| state.health.as_ref().is_some_and(is_unhealthy))
+        .await;
+    let health = state.health.unwrap();
+    assert_eq!(health.output, "token=*** missing");
+    assert!(health.failing_streak >= 1);
+    docker(&["exec", &it.name, "touch", "/tmp/ok"]);
+    let is_healthy = verdict(HealthVerdict::Healthy);
+    let state = watched
+        .told
+        .container(&it.name, |state| state.health.as_ref().is_some_and(is_healthy))
+        .await;
+    assert_eq!(
+        (state.starts_total, state.starts.len()),
+        (1, 1),
+        "a HEALTHCHECK's processes are no starts"
+    );
+}
+
+#[actix::test]
+async fn a_recreated_container_is_another_one() {
+    let it = Made::run("again", &[], "exec sleep 600");
+    let mut watched = watch(&host()).await;
+    let old = it.docker("inspect", &["--format={{.Id}}"]);
+    it.docker("rm", &["--force"]);
+    watched.told.gone(&old).await;
+    it.run_again(&[], "exec sleep 600");
+    let state = watched
+        .told
+        .container(&it.name, |state| state.status == ContainerStatus::Running)
+        .await;
+    assert_ne!(state.key.id.as_ref(), old);
+}
+
+#[actix::test]
+async fn networks_come_and_go_with_their_addresses() {
+    let mut watched = watch(&host()).await;
+    let network = Made::network("net");
+    let it = Made::named("networked");
+    it.run_again(&[&format!("--network={}", network.name)], "exec sleep 600");
+    let has_address = |state: &health_monitor_actors::model::ContainerState| !state.reachable_at.is_empty();
+    let state = watched.told.container(&it.name, has_address).await;
+    let place = &state.networks[&network.name];
+    assert_eq!(state.reachable_at[0].to_string(), place.ip_address);
+    assert!(!place.gateway.is_empty());
+    docker(&["network", "disconnect", &network.name, &it.name]);
+    let state = watched
+        .told
+        .container(&it.name, |state| !state.networks.contains_key(&network.name))
+        .await;
+    assert!(state.reachable_at.is_empty());
+    docker(&["network", "connect", "--alias=other", &network.name, &it.name]);
+    let state = watched.told.container(&it.name, has_address).await;
+    assert!(state.networks[&network.name].aliases.contains(&"other".to_owned()));
+    drop(it);
+}
+
+#[actix::test]
+async fn an_inventory_that_starts_again_publishes_everything_again() {
+    let it = Made::run("twice", &[], "exec sleep 600");
+    let watched = watch(&host()).await;
+    let settings = watched.engine.settings().clone();
+    drop(watched);
+    let mut again = begin(settings);
+    again
+        .told
+        .container(&it.name, |state| state.status == ContainerStatus::Running)
+        .await;
+    again.told.engine(|state| state.is_up()).await;
+}
+
+#[actix::test]
+async fn lists_for_those_who_look_once() {
+    let it = Made::run(
+        "once",
+        &["--label=com.docker.compose.service=web", "--expose=80"],
+        "exec sleep 600",
+    );
+    let watched = watch(&host()).await;
+    let all = watched.engine.list_containers().await.unwrap();
+    let listed = all.iter().find(|listed| listed.name == it.name).unwrap();
+    assert_eq!((listed.running, listed.compose_service()), (true, Some("web")));
+    assert_eq!(listed.image, crate::containers::IMAGE);
+    assert_eq!(listed.networks, ["none"]);
+    let own = watched.engine.find_own().await.unwrap();
+    assert_eq!(own.id, None, "tests run on the host");
+}
