@@ -34,7 +34,7 @@ mod version;
 pub use counters::{Counters, Endpoint, RequestResult};
 pub use engine::Engine;
 pub use error::EngineError;
-pub use inventory::Inventory;
+pub use inventory::{Audience, Inventory};
 pub use list::{Listed, ListedPort};
 pub use own::Own;
 pub use settings::Settings;

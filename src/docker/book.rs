@@ -56,6 +56,8 @@ pub(super) struct Book {
     opening: Option<Opening>,
     /// The list has to be read again: something is not known that it would tell.
     wants_list: bool,
+    /// Lists that were asked for.
+    lists: u64,
     news: Vec<Containers>,
 }
 
@@ -70,6 +72,8 @@ struct Entry {
     expected: Option<Expected>,
     /// The last look failed.
     is_stale: bool,
+    /// How many lists had been asked for when it was met: one of those cannot tell that it is gone.
+    met_after: u64,
 }
 
 /// Where a container's inspect stands.
@@ -111,6 +115,7 @@ impl Book {
             later: BTreeSet::new(),
             opening: None,
             wants_list: false,
+            lists: 0,
             news: Vec::new(),
         }
     }
@@ -137,7 +142,11 @@ impl Book {
             self.gone(&event.id);
             return;
         }
-        let entry = self.entries.entry(event.id.clone()).or_default();
+        let met_after = self.lists;
+        let entry = self.entries.entry(event.id.clone()).or_insert_with(|| Entry {
+            met_after,
+            ..Entry::default()
+        });
         entry.lifecycle.event(&event.kind, event.at);
         let runs = match event.kind {
             EventKind::Start => Some(true),
@@ -151,7 +160,16 @@ impl Book {
                 looks: 0,
             });
         }
-        self.want(&event.id.clone());
+        self.want(&event.id);
+        if runs == Some(false) {
+            self.ended(&event.id);
+        }
+    }
+
+    /// The list is being asked for.
+    pub(super) fn asks_for_list(&mut self) {
+        self.lists += 1;
+        self.wants_list = false;
     }
 
     /// These are all containers, reached thus.
@@ -163,17 +181,10 @@ impl Book {
             .into_iter()
             .filter_map(|mut row| Some((Arc::from(row.id.take()?), row)))
             .collect();
-        let lost: Vec<_> = self
-            .entries
-            .keys()
-            .filter(|id| !rows.contains_key(*id))
-            .cloned()
-            .collect();
+        let is_lost = |(id, entry): &(&Arc<str>, &Entry)| entry.met_after < self.lists && !rows.contains_key(*id);
+        let lost: Vec<_> = self.entries.iter().filter(is_lost).map(|(id, _)| id.clone()).collect();
         for id in lost {
-            // One that is being looked at may have been made after the list was: the look will tell.
-            if self.entries.get(&id).is_some_and(|entry| entry.look == Look::None) {
-                self.gone(&id);
-            }
+            self.gone(&id);
         }
         let mut outstanding = HashSet::new();
         for (id, row) in rows.drain() {
@@ -244,9 +255,34 @@ impl Book {
         std::mem::take(&mut self.news)
     }
 
-    /// Whether the list has to be read again before its time; said once.
-    pub(super) fn takes_list(&mut self) -> bool {
-        std::mem::take(&mut self.wants_list)
+    /// Whether the list has to be asked for before its time.
+    pub(super) fn wants_list(&self) -> bool {
+        self.wants_list
+    }
+
+    /// Publishes an exit on the word of its event. The engine holds on to the container while it cleans up after it,
+    /// and an inspect waits for that: for 20 to 60 ms on a quiet machine, without a bound on a busy one. That it does not
+    /// run is certain by then; whether it is exited or about to be restarted, the inspect will tell.
+    fn ended(&mut self, id: &Arc<str>) {
+        let Some(entry) = self.entries.get(id) else { return };
+        let (Some(state), Some((at, exit_code, oom_killed))) = (&entry.state, entry.lifecycle.end_of_last_run()) else {
+            return;
+        };
+        let runs = matches!(state.status, ContainerStatus::Running | ContainerStatus::Paused);
+        if !runs || state.started_at.is_some_and(|started_at| started_at > at) {
+            return;
+        }
+        let ended = ContainerState {
+            status: ContainerStatus::Exited,
+            finished_at: Some(at),
+            exit_code,
+            oom_killed,
+            starts: entry.lifecycle.starts(),
+            starts_total: entry.lifecycle.starts_total(),
+            exit_unplanned: entry.lifecycle.exit_unplanned(),
+            ..state.clone()
+        };
+        self.publish(id, ended);
     }
 
     fn want(&mut self, id: &Arc<str>) {

@@ -82,11 +82,9 @@ impl Engine {
         ApiVersion::unpacked(self.inner.version.load(Ordering::Relaxed))
     }
 
-    /// The Compose project in which services are looked for: the configured one, else the monitor's own once it is
-    /// known; `None` where there is none.
-    pub fn project(&self) -> Option<String> {
-        let configured = self.inner.settings.project.clone();
-        configured.or_else(|| self.inner.own.borrow().as_ref()?.project.clone())
+    /// The Compose project that the monitor belongs to, once it is known.
+    pub(super) fn own_project(&self) -> Option<String> {
+        self.inner.own.borrow().as_ref()?.project.clone()
     }
 
     /// The monitor's own place in the engine, as it becomes known; `None` before the first contact.

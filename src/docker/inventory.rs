@@ -8,7 +8,7 @@ use actix::prelude::*;
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
 use futures_util::StreamExt;
 use health_monitor_actors::model::{ContainerStatus, EngineState};
-use health_monitor_actors::registry::{Containers, EngineChanged};
+use health_monitor_actors::registry::{Containers, EngineChanged, InProject};
 use health_monitor_actors::supervisor::Heart;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
@@ -42,9 +42,19 @@ const SLACK: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Inventory {
     engine: Engine,
-    containers: Recipient<Containers>,
-    engine_changes: Recipient<EngineChanged>,
+    audience: Audience,
     heart: Option<Heart>,
+}
+
+/// Who is told what an inventory learns: the registry, in whose place a test may stand.
+#[derive(Debug, Clone)]
+pub struct Audience {
+    /// Told of containers.
+    pub containers: Recipient<Containers>,
+    /// Told whether the engine answers. It counts as up once everything was told.
+    pub engine: Recipient<EngineChanged>,
+    /// Told the monitor's own Compose project, where none was configured, before the containers.
+    pub project: Recipient<InProject>,
 }
 
 /// What a connection's tasks come back with.
@@ -71,12 +81,11 @@ enum Lost {
 // === impl Inventory ===
 
 impl Inventory {
-    /// An inventory of `engine`'s containers that tells these two.
-    pub fn new(engine: Engine, containers: Recipient<Containers>, engine_changes: Recipient<EngineChanged>) -> Self {
+    /// An inventory of `engine`'s containers that tells `audience`.
+    pub fn new(engine: Engine, audience: Audience) -> Self {
         Self {
             engine,
-            containers,
-            engine_changes,
+            audience,
             heart: None,
         }
     }
@@ -92,25 +101,36 @@ impl Actor for Inventory {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let follower = Follower::new(
-            self.engine.clone(),
-            self.containers.clone(),
-            self.engine_changes.clone(),
-        );
+        let follower = Follower::new(self);
         // In the actor's own task: it ends with the actor, and a panic in it is the actor's.
         ctx.spawn(async move { match follower.run().await {} }.into_actor(self));
+    }
+}
+
+// === impl Audience ===
+
+impl<A> From<Addr<A>> for Audience
+where
+    A: Actor<Context = Context<A>> + Handler<Containers> + Handler<EngineChanged> + Handler<InProject>,
+{
+    fn from(one: Addr<A>) -> Self {
+        Self {
+            containers: one.clone().recipient(),
+            engine: one.clone().recipient(),
+            project: one.recipient(),
+        }
     }
 }
 
 /// The actor's task.
 struct Follower {
     engine: Engine,
-    containers: Recipient<Containers>,
-    engine_changes: Recipient<EngineChanged>,
+    audience: Audience,
     heart: Option<Heart>,
+    told_project: Option<String>,
     book: Book,
     seen: Seen,
-    /// From when on events are asked for.
+    /// From when on events are asked for: at first from now on, since what was before is not this monitor's to tell.
     since: Timestamp,
     state: EngineState,
 }
@@ -121,8 +141,7 @@ impl Follower {
     fn new(inventory: &Inventory) -> Self {
         let Inventory {
             engine,
-            containers,
-            engine_changes,
+            audience,
             heart,
         } = inventory;
         let Settings {
@@ -139,9 +158,9 @@ impl Follower {
         let book = Book::new(lens, *inspect_concurrency);
         Self {
             engine: engine.clone(),
-            containers: containers.clone(),
-            engine_changes: engine_changes.clone(),
+            audience: audience.clone(),
             heart: heart.clone(),
+            told_project: None,
             book,
             seen: Seen::default(),
             since: Timestamp::now(),
@@ -151,7 +170,7 @@ impl Follower {
 
     async fn run(mut self) -> Infallible {
         self.engine.running().engine(false);
-        self.engine_changes.do_send(EngineChanged(self.state.clone()));
+        self.audience.engine.do_send(EngineChanged(self.state.clone()));
         let mut failures = 0_u32;
         loop {
             self.beat();
@@ -205,10 +224,11 @@ impl Follower {
 
     async fn follow(&mut self) -> Result<(), EngineError> {
         self.engine.connect().await?;
-        let mut events = self.engine.events(self.since - OVERLAP)?;
+        let mut events = self.engine.events(self.since)?;
         // Dropped with the connection, and everything in it with it.
         let mut tasks = JoinSet::new();
         self.book.open();
+        self.book.asks_for_list();
         tasks.spawn(surveyed(self.engine.clone()));
         let Settings {
             resync_interval,
@@ -232,7 +252,7 @@ impl Follower {
                     .count_request(Endpoint::Events, RequestResult::Ok);
                 self.is_up();
             }
-            if self.book.takes_list() {
+            if self.book.wants_list() {
                 survey_at = Instant::now();
             }
             let wake_at = self.book.wake_at();
@@ -257,6 +277,7 @@ impl Follower {
                         }
                         Some(Done::Surveyed(Ok(Survey { rows, reach }))) => {
                             is_surveying = false;
+                            self.tell_project();
                             self.book.listed(rows, reach, Instant::now(), Timestamp::now());
                             ping_at = Instant::now() + ping_interval;
                         }
@@ -280,6 +301,7 @@ impl Follower {
                 () = sleep_until(survey_at), if !is_surveying => {
                     is_surveying = true;
                     survey_at = Instant::now() + resync_interval;
+                    self.book.asks_for_list();
                     tasks.spawn(surveyed(self.engine.clone()));
                 }
                 () = sleep_until(ping_at), if !is_pinging => {
@@ -295,8 +317,19 @@ impl Follower {
         let is_new = self.seen.is_new(event);
         self.engine.counters().count_event(is_new);
         if is_new {
-            self.since = self.since.max(event.at);
+            self.since = self.since.max(event.at - OVERLAP);
             self.book.event(event);
+        }
+    }
+
+    fn tell_project(&mut self) {
+        let project = self.engine.own_project();
+        if self.engine.settings().project.is_none()
+            && let Some(project) = project
+            && self.told_project.as_ref() != Some(&project)
+        {
+            self.told_project = Some(project.clone());
+            self.audience.project.do_send(InProject(project));
         }
     }
 
@@ -320,7 +353,7 @@ impl Follower {
                 }
                 Containers::Gone(key) => running.container(&key.id, None),
             }
-            self.containers.do_send(news);
+            self.audience.containers.do_send(news);
         }
         was_everything
     }
@@ -329,7 +362,7 @@ impl Follower {
         self.engine.running().engine(true);
         if self.state != EngineState::Up {
             self.state = EngineState::Up;
-            self.engine_changes.do_send(EngineChanged(self.state.clone()));
+            self.audience.engine.do_send(EngineChanged(self.state.clone()));
         }
     }
 
@@ -347,7 +380,7 @@ impl Follower {
         };
         if self.state != state {
             self.state = state;
-            self.engine_changes.do_send(EngineChanged(self.state.clone()));
+            self.audience.engine.do_send(EngineChanged(self.state.clone()));
         }
     }
 }

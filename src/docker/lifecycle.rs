@@ -87,6 +87,12 @@ impl Lifecycle {
         self.exit.is_some_and(|exit| exit.unplanned)
     }
 
+    /// How the last run ended, where no later one is known: when, with which code, and whether memory ran out.
+    pub(super) fn end_of_last_run(&self) -> Option<(Timestamp, Option<i64>, bool)> {
+        let exit = self.exit.filter(|_| !self.is_open)?;
+        Some((exit.at, exit.exit_code, exit.oom_killed))
+    }
+
     /// Takes an event of the engine.
     pub(super) fn event(&mut self, kind: &EventKind, at: Timestamp) {
         match kind {
@@ -115,8 +121,20 @@ impl Lifecycle {
         if is_over(vitals.status) {
             self.align_exit(vitals);
         }
+        if !self.is_known {
+            self.explain_first_start(vitals.restart_count);
+        }
         self.restart_count = vitals.restart_count;
         self.is_known = true;
+    }
+
+    /// The event of the first start may have come without that of the exit before it. Docker's own count tells whether
+    /// there was one.
+    fn explain_first_start(&mut self, restarts: u64) {
+        let told = self.starts.iter().filter(|start| start.unplanned).count();
+        if let Some(first) = self.starts.front_mut() {
+            first.unplanned |= u64::try_from(told).is_ok_and(|told| restarts > told);
+        }
     }
 
     fn is_asked_to_end(&self, signal: Option<i64>) -> bool {
@@ -224,7 +242,7 @@ impl Lifecycle {
             if self.is_known {
                 self.started(started_at);
             } else {
-                self.found_started(started_at, vitals);
+                self.found_started(started_at);
             }
             return;
         };
@@ -244,10 +262,10 @@ impl Lifecycle {
     }
 
     /// The first that is seen of a container: it was started before.
-    fn found_started(&mut self, at: Timestamp, vitals: &Vitals) {
+    fn found_started(&mut self, at: Timestamp) {
         self.push(Start {
             at,
-            unplanned: vitals.restart_count > 0,
+            unplanned: false,
             exit_code: None,
             oom_killed: false,
         });

@@ -6,45 +6,46 @@ use std::time::Duration;
 use actix::prelude::*;
 use health_monitor::docker::{Engine, Inventory, Settings};
 use health_monitor_actors::model::{ContainerKey, ContainerState, EngineState, ResourceUsage};
-use health_monitor_actors::registry::{Containers, EngineChanged, Usage};
+use health_monitor_actors::registry::{Containers, EngineChanged, InProject, Usage};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// How long a test waits for something before it fails.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// Something the registry would have been told.
 #[derive(Debug)]
-pub enum Told {
+pub(crate) enum Told {
     Everything(Vec<ContainerState>),
     Container(Box<ContainerState>),
     Gone(ContainerKey),
     Usage(ContainerKey, ResourceUsage),
     Engine(EngineState),
+    Project(String),
 }
 
 /// What was told and when, in order.
 #[derive(Debug)]
-pub struct Collected {
+pub(crate) struct Collected {
     receiver: mpsc::UnboundedReceiver<(Timestamp, Told)>,
     /// The last ones, to say in a failure what came instead.
     passed: VecDeque<String>,
 }
 
 /// The actor in the registry's place.
-pub struct Collector(mpsc::UnboundedSender<(Timestamp, Told)>);
+pub(crate) struct Collector(mpsc::UnboundedSender<(Timestamp, Told)>);
 
 /// An inventory at work, and what it tells.
-pub struct Watched {
-    pub engine: Engine,
-    pub told: Collected,
-    pub collector: Addr<Collector>,
-    pub inventory: Addr<Inventory>,
+pub(crate) struct Watched {
+    pub(crate) engine: Engine,
+    pub(crate) told: Collected,
+    pub(crate) collector: Addr<Collector>,
+    pub(crate) inventory: Addr<Inventory>,
 }
 
 /// Starts an inventory of the engine at `host` and waits until it knows everything.
-pub async fn watch(host: &str) -> Watched {
+pub(crate) async fn watch(host: &str) -> Watched {
     let mut watched = begin(Settings {
         host: host.to_owned(),
         ..Settings::default()
@@ -54,15 +55,10 @@ pub async fn watch(host: &str) -> Watched {
 }
 
 /// Starts an inventory.
-pub fn begin(settings: Settings) -> Watched {
+pub(crate) fn begin(settings: Settings) -> Watched {
     let (collector, told) = collector();
     let engine = Engine::new(settings);
-    let inventory = Inventory::new(
-        engine.clone(),
-        collector.clone().recipient(),
-        collector.clone().recipient(),
-    )
-    .start();
+    let inventory = Inventory::new(engine.clone(), collector.clone().into()).start();
     Watched {
         engine,
         told,
@@ -71,7 +67,7 @@ pub fn begin(settings: Settings) -> Watched {
     }
 }
 
-pub fn collector() -> (Addr<Collector>, Collected) {
+pub(crate) fn collector() -> (Addr<Collector>, Collected) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let collected = Collected {
         receiver,
@@ -82,7 +78,7 @@ pub fn collector() -> (Addr<Collector>, Collected) {
 
 impl Collected {
     /// The next thing told that `pick` picks, and when it was told.
-    pub async fn next<T>(&mut self, what: &str, mut pick: impl FnMut(Told) -> Option<T>) -> (Timestamp, T) {
+    pub(crate) async fn next<T>(&mut self, what: &str, mut pick: impl FnMut(Told) -> Option<T>) -> (Timestamp, T) {
         let picked = timeout(LIMIT, async {
             loop {
                 let (at, told) = self.receiver.recv().await.expect("the collector lives");
@@ -103,11 +99,15 @@ impl Collected {
     }
 
     /// The next state of the container of this name that is as wanted.
-    pub async fn container(&mut self, name: &str, is_wanted: impl Fn(&ContainerState) -> bool) -> ContainerState {
+    pub(crate) async fn container(
+        &mut self,
+        name: &str,
+        is_wanted: impl Fn(&ContainerState) -> bool,
+    ) -> ContainerState {
         self.container_at(name, is_wanted).await.1
     }
 
-    pub async fn container_at(
+    pub(crate) async fn container_at(
         &mut self,
         name: &str,
         is_wanted: impl Fn(&ContainerState) -> bool,
@@ -121,7 +121,7 @@ impl Collected {
         .await
     }
 
-    pub async fn gone(&mut self, id: &str) {
+    pub(crate) async fn gone(&mut self, id: &str) {
         let is_meant = |told| match told {
             Told::Gone(key) => (key.id.as_ref() == id).then_some(()),
             _ => None,
@@ -129,7 +129,7 @@ impl Collected {
         self.next("a container's end", is_meant).await;
     }
 
-    pub async fn engine(&mut self, is_wanted: impl Fn(&EngineState) -> bool) -> EngineState {
+    pub(crate) async fn engine(&mut self, is_wanted: impl Fn(&EngineState) -> bool) -> EngineState {
         let is_meant = |told| match told {
             Told::Engine(state) => is_wanted(&state).then_some(state),
             _ => None,
@@ -138,7 +138,7 @@ impl Collected {
     }
 
     /// What was told and not waited for.
-    pub fn rest(&mut self) -> Vec<Told> {
+    pub(crate) fn rest(&mut self) -> Vec<Told> {
         std::iter::from_fn(|| self.receiver.try_recv().ok().map(|(_, told)| told)).collect()
     }
 }
@@ -181,5 +181,13 @@ impl Handler<EngineChanged> for Collector {
 
     fn handle(&mut self, EngineChanged(state): EngineChanged, _: &mut Self::Context) {
         self.tell(Told::Engine(state));
+    }
+}
+
+impl Handler<InProject> for Collector {
+    type Result = ();
+
+    fn handle(&mut self, InProject(project): InProject, _: &mut Self::Context) {
+        self.tell(Told::Project(project));
     }
 }

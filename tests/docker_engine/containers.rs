@@ -6,15 +6,15 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The image of all test containers: a static busybox and nothing else.
-pub const IMAGE: &str = "health-monitor-test/busybox";
+pub(crate) const IMAGE: &str = "health-monitor-test/busybox";
 
 /// Where the engine is.
-pub fn host() -> String {
+pub(crate) fn host() -> String {
     std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned())
 }
 
 /// Runs `docker` and answers what it prints; fails the test where it fails.
-pub fn docker(arguments: &[&str]) -> String {
+pub(crate) fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker")
         .args(arguments)
         .output()
@@ -29,40 +29,41 @@ pub fn docker(arguments: &[&str]) -> String {
 }
 
 /// A container with a name of its own.
-pub struct Made {
-    pub name: String,
+pub(crate) struct Made {
+    pub(crate) name: String,
     kind: &'static str,
 }
 
 impl Made {
     /// Starts a container with these options of `docker run` and this shell script.
-    pub fn run(purpose: &str, options: &[&str], script: &str) -> Self {
+    pub(crate) fn run(purpose: &str, options: &[&str], script: &str) -> Self {
         let made = Self::named(purpose);
         made.run_again(options, script);
         made
     }
 
     /// Starts a container of the same name.
-    pub fn run_again(&self, options: &[&str], script: &str) {
+    pub(crate) fn run_again(&self, options: &[&str], script: &str) {
         import_image();
-        let mut arguments = vec!["run", "--detach", "--network=none", "--name", &self.name];
+        let mut arguments = vec!["run", "--detach", "--name", &self.name];
+        if !options.iter().any(|option| option.starts_with("--network")) {
+            arguments.push("--network=none");
+        }
         arguments.extend(options);
         arguments.extend([IMAGE, "/bin/sh", "-c", script]);
         docker(&arguments);
     }
 
     /// A network.
-    pub fn network(purpose: &str) -> Self {
-        let made = Self {
-            kind: "network",
-            ..Self::named(purpose)
-        };
+    pub(crate) fn network(purpose: &str) -> Self {
+        let mut made = Self::named(purpose);
+        made.kind = "network";
         docker(&["network", "create", &made.name]);
         made
     }
 
     /// A name for a container that is not made yet.
-    pub fn named(purpose: &str) -> Self {
+    pub(crate) fn named(purpose: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -72,7 +73,7 @@ impl Made {
     }
 
     /// `docker VERB OPTIONS… NAME`
-    pub fn docker(&self, verb: &str, options: &[&str]) -> String {
+    pub(crate) fn docker(&self, verb: &str, options: &[&str]) -> String {
         let mut arguments = vec![verb];
         arguments.extend(options);
         arguments.push(&self.name);

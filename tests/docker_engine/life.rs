@@ -2,7 +2,7 @@
 
 use health_monitor_actors::model::{ContainerStatus, HealthVerdict};
 
-use crate::collector::{begin, watch};
+use crate::collector::{Told, begin, watch};
 use crate::containers::{Made, docker, host};
 
 #[actix::test]
@@ -124,7 +124,7 @@ async fn a_crash_loop_is_seen_by_a_monitor_that_starts_in_its_middle() {
 async fn running_out_of_memory_is_unplanned_and_named() {
     let mut watched = watch(&host()).await;
     let options = ["--memory=8m", "--memory-swap=8m"];
-    let it = Made::run("oom", &options, "exec dd if=/dev/zero of=/dev/null bs=64m count=1");
+    let it = Made::run("oom", &options, "exec dd if=/dev/zero of=/dev/null bs=64M count=1");
     let state = watched
         .told
         .container(&it.name, |state| state.status == ContainerStatus::Exited)
@@ -235,4 +235,69 @@ async fn lists_for_those_who_look_once() {
     assert_eq!(listed.networks, ["none"]);
     let own = watched.engine.find_own().await.unwrap();
     assert_eq!(own.id, None, "tests run on the host");
+}
+
+/// What [`the_monitors_own_place_in_a_container`] runs inside one.
+const INSIDE: &str = "life::inside_a_container";
+
+#[actix::test]
+async fn the_monitors_own_place_in_a_container() {
+    let (network, other) = (Made::network("own"), Made::network("other"));
+    let in_network = |network: &Made| format!("--network={}", network.name);
+    let (near, far) = (Made::named("near"), Made::named("far"));
+    near.run_again(&[&in_network(&network)], "exec sleep 600");
+    far.run_again(&[&in_network(&other)], "exec sleep 600");
+    let it = Made::named("monitor");
+    let me = std::env::current_exe().unwrap();
+    // The image has no libraries; those of the machine do.
+    let output = docker(&[
+        "run",
+        "--name",
+        &it.name,
+        &in_network(&network),
+        "--label=com.docker.compose.project=the-project",
+        "--volume=/usr:/usr:ro",
+        "--volume=/usr/lib:/lib:ro",
+        "--volume=/usr/lib64:/lib64:ro",
+        "--volume=/var/run/docker.sock:/var/run/docker.sock:ro",
+        &format!("--volume={}:/monitor:ro", me.display()),
+        &format!("--env=NEAR={}", near.name),
+        &format!("--env=FAR={}", far.name),
+        crate::containers::IMAGE,
+        "/monitor",
+        "--exact",
+        INSIDE,
+        "--ignored",
+    ]);
+    assert!(output.contains("1 passed"), "{output}");
+}
+
+#[actix::test]
+#[ignore = "runs inside a container, started by another test"]
+async fn inside_a_container() {
+    let [near, far] = ["NEAR", "FAR"].map(|name| std::env::var(name).unwrap());
+    let mut watched = begin(health_monitor::docker::Settings::default());
+    let told = &mut watched.told;
+    let is_project = |told| match told {
+        Told::Project(project) => Some(project),
+        Told::Everything(_) => panic!("containers are told before the project"),
+        _ => None,
+    };
+    let (_, project) = told.next("the monitor's project", is_project).await;
+    assert_eq!(project, "the-project");
+    let everything = |told| match told {
+        Told::Everything(states) => Some(states),
+        _ => None,
+    };
+    let (_, states) = told.next("everything", everything).await;
+    let named = |name: &str| states.iter().find(|state| state.name == name).unwrap();
+    assert_eq!(named(&near).reachable_at.len(), 1);
+    assert!(named(&far).reachable_at.is_empty());
+    let own = watched.engine.own().borrow().clone().unwrap();
+    assert!(!own.uses_host_network && own.networks.len() == 1);
+    assert!(
+        states
+            .iter()
+            .any(|state| Some(state.key.id.as_ref()) == own.id.as_deref())
+    );
 }

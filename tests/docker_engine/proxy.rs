@@ -13,7 +13,7 @@ use crate::containers;
 
 /// How the engine behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// As it does.
     Pass,
     /// It accepts connections and says nothing, on old ones neither, as a stopped process does.
@@ -22,7 +22,7 @@ pub enum Mode {
     Away,
 }
 
-pub struct Proxy {
+pub(crate) struct Proxy {
     mode: watch::Sender<Mode>,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
@@ -38,12 +38,12 @@ struct Shared {
 
 impl Proxy {
     /// In front of the test's engine.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(None)
     }
 
     /// One that makes its own events.
-    pub fn with_events(events: broadcast::Sender<String>) -> Self {
+    pub(crate) fn with_events(events: broadcast::Sender<String>) -> Self {
         Self::with(Some(events))
     }
 
@@ -66,21 +66,21 @@ impl Proxy {
         }
     }
 
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         format!("unix://{}", self.folder.path().join("docker.sock").display())
     }
 
-    pub fn set(&self, mode: Mode) {
+    pub(crate) fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
 
     /// Request lines so far.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.shared.requests.lock().unwrap().clone()
     }
 
     /// Connections that are open.
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.shared.open.load(Ordering::SeqCst)
     }
 }
@@ -92,13 +92,14 @@ impl Drop for Proxy {
 }
 
 async fn serve(path: PathBuf, first: UnixListener, mut mode: watch::Receiver<Mode>, shared: Arc<Shared>) {
+    let for_connections = mode.clone();
     let mut listener = Some(first);
     loop {
         match &listener {
             Some(open) => tokio::select! {
                 accepted = open.accept() => {
                     let (client, _) = accepted.unwrap();
-                    tokio::spawn(connection(client, mode.clone(), shared.clone()));
+                    tokio::spawn(connection(client, for_connections.clone(), shared.clone()));
                 }
                 _ = mode.wait_for(|mode| *mode == Mode::Away) => listener = None,
             },

@@ -80,6 +80,7 @@ fn opened(ids: &[&str]) -> Book {
     let mut book = book();
     let now = Instant::now();
     book.open();
+    book.asks_for_list();
     book.listed(rows(ids), reach(), now, wall());
     while let Some(id) = book.next_look() {
         book.looked(&id, running(&id), now);
@@ -95,6 +96,7 @@ async fn the_first_round_is_published_at_once_and_whole() {
     let mut book = book();
     let now = Instant::now();
     book.open();
+    book.asks_for_list();
     book.listed(rows(&["a", "b", "c"]), reach(), now, wall());
     let first = [book.next_look().unwrap(), book.next_look().unwrap()];
     assert_eq!(book.next_look(), None, "two at a time");
@@ -118,6 +120,7 @@ async fn one_that_cannot_be_inspected_hides_no_other() {
     let mut book = book();
     let now = Instant::now();
     book.open();
+    book.asks_for_list();
     book.listed(rows(&["a", "hung"]), reach(), now, wall());
     let looks = [book.next_look().unwrap(), book.next_look().unwrap()];
     book.looked(&"a".into(), running("a"), now);
@@ -136,12 +139,26 @@ async fn one_that_cannot_be_inspected_hides_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_exit_is_looked_at_and_published() {
+async fn an_exit_is_published_at_once_and_then_as_the_look_has_it() {
     let mut book = opened(&["a", "b"]);
     book.event(&event("a", DIE));
+    let on_the_events_word = book.take_news();
+    assert_eq!(names(&on_the_events_word), ["a exited"]);
+    let Containers::One(state) = &on_the_events_word[0] else {
+        panic!("{on_the_events_word:?}")
+    };
+    assert_eq!(
+        (state.exit_code, state.exit_unplanned, state.finished_at),
+        (Some(137), true, Some(wall()))
+    );
     assert_eq!(book.next_look().as_deref(), Some("a"));
+    let restarting = json!({"Status": "restarting", "FinishedAt": "2023-11-14T22:13:20Z", "ExitCode": 137});
+    book.looked(&"a".into(), answer("a", restarting), Instant::now());
+    assert_eq!(names(&book.take_news()), ["a restarting"]);
+    book.event(&event("a", DIE));
+    assert!(book.take_news().is_empty(), "that it does not run is known");
+    assert!(book.next_look().is_some());
     book.looked(&"a".into(), exited("a"), Instant::now());
-    assert_eq!(names(&book.take_news()), ["a exited"]);
     assert_eq!((book.next_look(), book.wake_at()), (None, None));
 }
 
@@ -162,8 +179,9 @@ async fn while_an_inspect_contradicts_an_exit_it_is_repeated() {
     }
     assert!(waited[3] <= Duration::from_millis(60), "{waited:?}");
     assert_eq!(waited.len(), AGAIN_AFTER.len(), "then it is believed");
-    // The story of its starts changes with the event; its status is what the inspect says.
-    assert!(names(&book.take_news()).iter().all(|news| news == "a running"));
+    let news = names(&book.take_news());
+    assert_eq!(news.first().unwrap(), "a exited", "on the event's word");
+    assert!(news[1..].iter().all(|news| news == "a running"), "{news:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,7 +214,7 @@ async fn a_container_that_is_not_found_is_gone_once() {
     let id = book.next_look().unwrap();
     book.looked(&id, not_found(), Instant::now());
     book.event(&event("a", EventKind::Destroy));
-    assert_eq!(names(&book.take_news()), ["gone a"]);
+    assert_eq!(names(&book.take_news()), ["a exited", "gone a"]);
 
     book.event(&event("never-seen", DIE));
     let id = book.next_look().unwrap();
@@ -211,7 +229,7 @@ async fn an_answer_that_comes_after_the_end_is_dropped() {
     let id = book.next_look().unwrap();
     book.event(&event("a", EventKind::Destroy));
     book.looked(&id, exited("a"), Instant::now());
-    assert_eq!(names(&book.take_news()), ["gone a"]);
+    assert_eq!(names(&book.take_news()), ["a exited", "gone a"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,6 +237,7 @@ async fn a_list_brings_what_the_events_did_not() {
     let mut book = opened(&["a", "b", "c"]);
     let mut changed = rows(&["a", "new"]);
     changed.push(serde_json::from_value(json!({"Id": "c", "Names": ["/c"], "Status": "Up 1 second"})).unwrap());
+    book.asks_for_list();
     book.listed(changed, reach(), Instant::now(), wall());
     assert_eq!(names(&book.take_news()), ["gone b"]);
     let mut looks = [book.next_look().unwrap(), book.next_look().unwrap()];
@@ -233,11 +252,28 @@ async fn a_list_brings_what_the_events_did_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_from_before_a_container_was_made_does_not_end_it() {
+    let mut book = opened(&["a"]);
+    book.asks_for_list();
+    book.event(&event("new", EventKind::Start));
+    let id = book.next_look().unwrap();
+    book.looked(&id, running("new"), Instant::now());
+    assert_eq!(names(&book.take_news()), ["new running"]);
+    book.listed(rows(&["a"]), reach(), Instant::now(), wall());
+    assert!(book.take_news().is_empty());
+    book.asks_for_list();
+    book.listed(rows(&["a"]), reach(), Instant::now(), wall());
+    assert_eq!(names(&book.take_news()), ["gone new"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_loss_everything_is_seen_and_published_anew() {
     let mut book = opened(&["a", "b"]);
     book.event(&event("a", DIE));
     assert!(book.next_look().is_some(), "lost with the connection");
+    assert_eq!(names(&book.take_news()), ["a exited"]);
     book.open();
+    book.asks_for_list();
     book.listed(rows(&["a"]), reach(), Instant::now(), wall());
     assert_eq!(names(&book.take_news()), ["gone b"]);
     let id = book.next_look().unwrap();
@@ -254,5 +290,11 @@ async fn a_new_network_asks_for_the_list_once() {
         serde_json::from_value(json!({"Networks": {"new": {"NetworkID": "n", "IPAddress": "172.18.0.2"}}})).unwrap();
     let id = book.next_look().unwrap();
     book.looked(&id, Ok(connected), Instant::now());
-    assert_eq!([book.takes_list(), book.takes_list()], [true, false]);
+    assert!(book.wants_list());
+    book.asks_for_list();
+    assert!(!book.wants_list());
+    book.event(&event("a", EventKind::Other("connect".into())));
+    let id = book.next_look().unwrap();
+    book.looked(&id, running("a"), Instant::now());
+    assert!(!book.wants_list());
 }

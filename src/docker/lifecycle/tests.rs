@@ -278,6 +278,30 @@ fn a_container_seen_from_its_creation_counts_its_first_start() {
 }
 
 #[test]
+fn a_container_met_in_the_middle_of_a_crash_loop_shows_it_at_once() {
+    let mut found = Lifecycle::default();
+    found.inspected(&running(0, 7));
+    let mut heard = Lifecycle::default();
+    heard.event(&EventKind::Start, at(5));
+    heard.inspected(&running(0, 7));
+    for lifecycle in [found, heard] {
+        assert!(lifecycle.starts()[0].unplanned);
+    }
+    let mut seen_from_the_first = Lifecycle::default();
+    told(
+        &mut seen_from_the_first,
+        &[(5, EventKind::Start), (100, die(1)), (200, EventKind::Start)],
+    );
+    seen_from_the_first.inspected(&running(195, 1));
+    let unplanned: Vec<_> = seen_from_the_first
+        .starts()
+        .iter()
+        .map(|start| start.unplanned)
+        .collect();
+    assert_eq!(unplanned, [false, true]);
+}
+
+#[test]
 fn keeps_the_last_sixteen() {
     let mut lifecycle = found_running();
     for round in 1..=40 {
