@@ -1,13 +1,134 @@
-//! The monitor as a whole.
+//! The monitor as a whole: starts its parts, knows who talks to whom, and ends them in order.
+//!
+//! What can end the process is here alone. Everything else that fails is a supervised actor's failure, and restarted.
 
+mod core;
+mod end;
+mod engine;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_web::dev::ServerHandle;
+use health_monitor_actors::probe::{Lateness, Probe, ProbeTools};
+use health_monitor_actors::registry::{Define, Registry};
+use health_monitor_actors::supervisor::{self, Add, ChildSpec, Shutdown, Supervisor};
+use tokio::sync::mpsc;
+
+use crate::api::{self, ApiState, Limits};
+use crate::docker::{Audience, Engine, Inventory, Stats};
+use crate::metrics;
 use crate::settings::Settings;
+
+pub use end::Failure;
+use end::{hard_limit, told_to_stop};
+
+/// How long actors may take to end.
+const ACTORS_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long requests under way may take to end.
+const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs the monitor until it is told to stop.
 ///
 /// # Errors
 ///
 /// Where a part that it cannot do without does not start, or ends.
-pub async fn run(settings: Settings) -> anyhow::Result<()> {
-    drop(settings);
-    std::future::ready(Ok(())).await
+pub async fn run(settings: Settings) -> Result<(), Failure> {
+    supervisor::install_panic_hook();
+    let bind = settings.server.bind;
+    let listener = TcpListener::bind(bind).map_err(|source| Failure::Bind { bind, source })?;
+    let (fatal, mut fatalities) = mpsc::unbounded_channel();
+
+    let engine = engine::configured(&settings.docker)?;
+    let registry = core::start_registry(engine.as_ref(), &fatal);
+    let supervisor = core::start_supervisor(&settings, &registry, fatal);
+    let lateness = Arc::new(Lateness::default());
+    let tools = ProbeTools {
+        registry: registry.clone(),
+        lateness: lateness.clone(),
+    };
+    if let Some(engine) = &engine {
+        watch_containers(engine, &registry, &supervisor);
+    }
+    for service in &settings.services {
+        registry.do_send(Define(service.spec.clone()));
+        supervisor.do_send(Add(Probe::child_spec(
+            service.spec.clone(),
+            service.check.clone(),
+            tools.clone(),
+        )));
+    }
+
+    let state = api_state(&settings, &registry, &supervisor, lateness);
+    let state = match engine {
+        Some(engine) => state.with_docker(move || engine::figures(&engine)),
+        None => state,
+    };
+    let server = api::serve(listener, Limits::default(), state).map_err(Failure::Serve)?;
+    let handle = server.handle();
+    let mut served = actix::spawn(server);
+    tracing::info!(%bind, services = settings.services.len(), "monitor started");
+
+    let end = tokio::select! {
+        signal = told_to_stop() => signal.map(|name| tracing::info!(signal = name, "monitor stops")),
+        Some(failure) = fatalities.recv() => Err(failure),
+        ended = &mut served => Err(Failure::server_ended(ended)),
+    };
+    stop(&supervisor, &handle).await;
+    end
+}
+
+/// Containers are followed from now on, by two actors of the supervisor's.
+fn watch_containers(engine: &Engine, registry: &Addr<Registry>, supervisor: &Addr<Supervisor>) {
+    let audience = Audience {
+        containers: registry.clone().recipient(),
+        engine: registry.clone().recipient(),
+        project: registry.clone().recipient(),
+    };
+    let followed = engine.clone();
+    let inventory = ChildSpec::new("docker/inventory", move |child, _: &mut Context<Inventory>| {
+        Inventory::new(followed.clone(), audience.clone()).with_heart(child.heart)
+    });
+    let (sampled, usage) = (engine.clone(), registry.clone().recipient());
+    let stats = ChildSpec::new("docker/stats", move |child, _: &mut Context<Stats>| {
+        Stats::new(sampled.clone(), usage.clone()).with_heart(child.heart)
+    });
+    for child in [inventory, stats] {
+        supervisor.do_send(Add(child));
+    }
+}
+
+fn api_state(
+    settings: &Settings,
+    registry: &Addr<Registry>,
+    supervisor: &Addr<Supervisor>,
+    lateness: Arc<Lateness>,
+) -> ApiState {
+    let settings = api::Settings {
+        built_in_services: settings.built_in_services,
+        metrics: metrics::Settings {
+            plain_duration: settings.metrics.plain_duration,
+        },
+        ..api::Settings::default()
+    };
+    ApiState::new(settings, registry.clone().recipient())
+        .with_supervisor(supervisor.clone().recipient())
+        .with_registry(registry.clone().recipient())
+        .with_lateness(lateness)
+}
+
+/// Ends probing, then lets requests finish. Whatever still blocks by then is left to the end of the process.
+async fn stop(supervisor: &Addr<Supervisor>, server: &ServerHandle) {
+    hard_limit();
+    match supervisor.send(Shutdown { limit: ACTORS_LIMIT }).await {
+        Ok(report) if report.unfinished.is_empty() => {}
+        Ok(report) => tracing::warn!(unfinished = ?report.unfinished, "actors did not end in time"),
+        Err(_ended) => tracing::warn!("the supervisor had ended before it was told to"),
+    }
+    if tokio::time::timeout(REQUESTS_LIMIT, server.stop(true)).await.is_err() {
+        tracing::warn!("requests did not end in time");
+    }
 }

@@ -1,6 +1,6 @@
 //! `health-monitor run`: the monitor itself.
 
-use super::{FAILED, MISCONFIGURED, WORKED, block_on, refuse};
+use super::{MISCONFIGURED, WORKED, block_on, refuse};
 use crate::app;
 use crate::settings::{Settings, Sources};
 use crate::telemetry;
@@ -23,11 +23,13 @@ pub(super) fn run(sources: &Sources) -> u8 {
             "no configuration file, built-in defaults hold"
         ),
     }
-    match block_on(app::run(settings)) {
+    let code = match block_on(app::run(settings)) {
         Ok(()) => WORKED,
-        Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "monitor ends");
-            FAILED
+        Err(failure) => {
+            tracing::error!(%failure, "monitor ends");
+            failure.exit_code()
         }
-    }
+    };
+    // Not by returning: the runtime would wait for whatever still blocks a thread.
+    std::process::exit(code.into())
 }

@@ -1,0 +1,52 @@
+//! The two actors that must not fail: where one of them ends, the process does.
+
+use actix::dev::channel;
+use actix::prelude::*;
+use health_monitor_actors::model::EngineState;
+use health_monitor_actors::registry::Registry;
+use health_monitor_actors::supervisor::{Supervisor, SupervisorOptions};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::Failure;
+use crate::docker::Engine;
+use crate::settings::Settings;
+
+/// Room of the registry's mailbox before senders would have to wait; probes and handlers do not.
+const MAILBOX: usize = 1_024;
+
+/// Starts the registry on a thread of its own, so that nothing delays an answer.
+pub(super) fn start_registry(engine: Option<&Engine>, fatal: &UnboundedSender<Failure>) -> Addr<Registry> {
+    let project = engine.and_then(|engine| engine.settings().project.clone());
+    let state = if engine.is_some() {
+        EngineState::Connecting
+    } else {
+        EngineState::Disabled
+    };
+    let (sender, receiver) = channel::channel(MAILBOX);
+    let fatal = fatal.clone();
+    Arbiter::new().spawn(async move {
+        let life = Context::with_receiver(receiver).into_future(Registry::new(project, state));
+        let ended = actix::spawn(life).await;
+        // Nobody listens any more where the process ends already.
+        let _is_heard = fatal.send(Failure::registry_ended(ended)).is_ok();
+    });
+    Addr::new(sender)
+}
+
+/// Starts the supervisor on this thread, which runs nothing else that could block it.
+pub(super) fn start_supervisor(
+    settings: &Settings,
+    registry: &Addr<Registry>,
+    fatal: UnboundedSender<Failure>,
+) -> Addr<Supervisor> {
+    let options = SupervisorOptions {
+        lanes: settings.supervision.lanes,
+        ..SupervisorOptions::default()
+    };
+    Supervisor::new(options)
+        .notify(registry.clone().recipient())
+        .on_fatal(move |reason| {
+            let _is_heard = fatal.send(Failure::Supervision(reason)).is_ok();
+        })
+        .start()
+}

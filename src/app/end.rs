@@ -1,0 +1,89 @@
+//! How the process ends: by a signal, or by a failure with an exit code of its own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::docker::InvalidApiVersion;
+use health_monitor_actors::supervisor::Fatal;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinError;
+
+/// From the order to stop to the end of the process, whatever still blocks.
+const HARD_LIMIT: Duration = Duration::from_secs(10);
+
+/// What the monitor cannot go on after.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The API's address cannot be had.
+    #[error("cannot listen on {bind}: {source}; free the address, or set server.bind")]
+    Bind {
+        /// The address.
+        bind: SocketAddr,
+        /// The operating system's word.
+        source: io::Error,
+    },
+    /// The Docker API's version is none.
+    #[error("docker.api_version: {0}")]
+    ApiVersion(#[from] InvalidApiVersion),
+    /// The HTTP server did not start, or failed.
+    #[error("the http server failed: {0}")]
+    Serve(io::Error),
+    /// Signals cannot be listened to.
+    #[error("cannot listen to signals: {0}")]
+    Signals(io::Error),
+    /// The registry ended.
+    #[error("the registry ended: {0}")]
+    Registry(String),
+    /// The supervisor ended, or cannot go on.
+    #[error(transparent)]
+    Supervision(Fatal),
+}
+
+impl Failure {
+    /// The process's exit code, by which Compose's log tells what ended it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Bind { .. } | Failure::ApiVersion(_) | Failure::Serve(_) | Failure::Signals(_) => 1,
+            Failure::Registry(_) => 3,
+            Failure::Supervision(Fatal::SupervisorEnded) => 4,
+            Failure::Supervision(Fatal::LanesExhausted { .. } | Fatal::NoThread { .. }) => 5,
+        }
+    }
+
+    pub(super) fn registry_ended(ended: Result<(), JoinError>) -> Self {
+        Failure::Registry(match ended {
+            Ok(()) => "it stopped".to_owned(),
+            Err(error) => error.to_string(),
+        })
+    }
+
+    pub(super) fn server_ended(ended: Result<io::Result<()>, JoinError>) -> Self {
+        Failure::Serve(match ended {
+            Ok(Ok(())) => io::Error::other("it stopped"),
+            Ok(Err(error)) => error,
+            Err(error) => io::Error::other(error),
+        })
+    }
+}
+
+/// Waits for TERM or INT; tells which.
+pub(super) async fn told_to_stop() -> Result<&'static str, Failure> {
+    let mut term = signal(SignalKind::terminate()).map_err(Failure::Signals)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(Failure::Signals)?;
+    tokio::select! {
+        _ = term.recv() => Ok("TERM"),
+        _ = int.recv() => Ok("INT"),
+    }
+}
+
+/// Ends the process in time even where this thread is blocked.
+pub(super) fn hard_limit() {
+    std::thread::spawn(|| {
+        let (_open, never) = mpsc::channel::<()>();
+        let _elapsed = never.recv_timeout(HARD_LIMIT).is_err();
+        tracing::warn!("something still blocks; the process ends without it");
+        std::process::exit(0);
+    });
+}
