@@ -5,7 +5,8 @@
 //! - [`server`]: the HTTP server and its limits; [`routes`]: which path is which resource.
 //! - [`state`]: what handlers ask: the registry for its snapshot, and the other actors for what they show of themselves.
 //! - [`error`]: the one error type, and the one place where it becomes HTTP.
-//! - [`wire`]: how times and other small things are written in JSON; [`query`]: how a query is read.
+//! - [`wire`]: how times and other small things are written in JSON; [`query`]: how a query is read; [`rendered`]: what
+//!   many requests share.
 //! - the resources: [`index`], [`health`], [`containers`], [`exposition`] (`/metrics`), [`livez`], [`readyz`],
 //!   [`internals`].
 //!
@@ -22,6 +23,7 @@ mod internals;
 mod livez;
 mod query;
 mod readyz;
+mod rendered;
 mod routes;
 mod server;
 mod state;

@@ -88,6 +88,12 @@ pub enum ApiError {
     /// The registry has ended.
     #[error("the registry has ended; the monitor is stopping or about to be restarted")]
     RegistryGone,
+    /// The answer could not be written: a bug of the monitor.
+    #[error("the answer could not be written: {problem}")]
+    Unwritable {
+        /// What went wrong.
+        problem: String,
+    },
 }
 
 /// The document of an error.
@@ -108,6 +114,13 @@ impl ApiError {
         }
     }
 
+    /// An answer could not be written.
+    pub(super) fn unwritable(error: serde_json::Error) -> Self {
+        ApiError::Unwritable {
+            problem: error.to_string(),
+        }
+    }
+
     fn status_word(&self) -> &'static str {
         match self {
             ApiError::NoSuchService { .. }
@@ -119,7 +132,7 @@ impl ApiError {
             ApiError::UriTooLong { .. } => "uri_too_long",
             ApiError::HeadersTooLong { .. } => "headers_too_long",
             ApiError::NotAcceptable => "not_acceptable",
-            ApiError::RegistrySilent { .. } | ApiError::RegistryGone => "error",
+            ApiError::RegistrySilent { .. } | ApiError::RegistryGone | ApiError::Unwritable { .. } => "error",
         }
     }
 }
@@ -137,6 +150,7 @@ impl actix_web::ResponseError for ApiError {
             ApiError::HeadersTooLong { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ApiError::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             ApiError::RegistrySilent { .. } | ApiError::RegistryGone => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Unwritable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

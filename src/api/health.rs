@@ -7,21 +7,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 use health_monitor_actors::model::{ServiceName, ServiceState, Snapshot, Status};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::wire::Micros;
-use super::{ApiError, ApiState, query, wire};
+use super::{ApiError, ApiState, query};
 
 pub(super) use service::get as get_service;
 
-/// The specified fields in the specified order, then ours.
+/// The document begins with what each request computes anew.
 #[derive(Debug, Serialize)]
-struct Health<'a> {
+struct Head {
     status: Status,
     timestamp: Micros,
+}
+
+/// It goes on with what stays the same until the registry knows something new: the specified fields in the specified
+/// order, then ours.
+#[derive(Debug, Serialize)]
+struct Rest<'a> {
     #[serde(serialize_with = "statuses")]
     services: &'a BTreeMap<ServiceName, Arc<ServiceState>>,
     total_services: usize,
@@ -32,6 +39,13 @@ struct Health<'a> {
     notices: Vec<String>,
 }
 
+/// [`Rest`] as it is sent, and the status that it amounts to.
+#[derive(Debug)]
+pub(super) struct HealthTail {
+    status: Status,
+    json: Vec<u8>,
+}
+
 /// How many services have each status.
 #[derive(Debug)]
 pub(super) struct StatusCounts([(Status, usize); 8]);
@@ -39,24 +53,24 @@ pub(super) struct StatusCounts([(Status, usize); 8]);
 pub(super) async fn get(request: HttpRequest, state: web::Data<ApiState>) -> Result<HttpResponse, ApiError> {
     let strict = query::strict(&request)?;
     let snapshot = state.snapshot().await?;
-    let healthy_services = snapshot
-        .services
-        .values()
-        .filter(|service| service.status.is_up())
-        .count();
-    let status = snapshot.overall();
-    let health = Health {
-        status,
+    let make = || HealthTail::of(&snapshot, state.settings.built_in_services);
+    let tail = state.health.of(snapshot.version, make).map_err(ApiError::unwritable)?;
+    let head = Head {
+        status: tail.status,
         timestamp: Micros(Timestamp::now()),
-        services: &snapshot.services,
-        total_services: snapshot.services.len(),
-        healthy_services,
-        unhealthy_services: snapshot.services.len() - healthy_services,
-        status_counts: StatusCounts::of(&snapshot),
-        snapshot_version: snapshot.version,
-        notices: notices::of(&snapshot, state.settings.built_in_services),
     };
-    Ok(wire::json(http_status(status, strict), &health))
+    let body = joined(serde_json::to_vec(&head).map_err(ApiError::unwritable)?, &tail.json);
+    Ok(HttpResponse::build(http_status(tail.status, strict))
+        .content_type(ContentType::json())
+        .body(body))
+}
+
+/// Two objects as one: the first one's fields, then the second one's. Neither may be empty.
+fn joined(mut first: Vec<u8>, second: &[u8]) -> Vec<u8> {
+    first.pop();
+    first.push(b',');
+    first.extend_from_slice(second.get(1..).unwrap_or_default());
+    first
 }
 
 /// The specification answers 200 and says the status in the document; a strict client is told by the HTTP status too.
@@ -73,6 +87,28 @@ fn statuses<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(services.iter().map(|(name, service)| (name.as_str(), service.status)))
+}
+
+// === impl HealthTail ===
+
+impl HealthTail {
+    fn of(snapshot: &Snapshot, built_in_services: bool) -> Result<Self, serde_json::Error> {
+        let services = snapshot.services.values();
+        let healthy_services = services.filter(|service| service.status.is_up()).count();
+        let rest = Rest {
+            services: &snapshot.services,
+            total_services: snapshot.services.len(),
+            healthy_services,
+            unhealthy_services: snapshot.services.len() - healthy_services,
+            status_counts: StatusCounts::of(snapshot),
+            snapshot_version: snapshot.version,
+            notices: notices::of(snapshot, built_in_services),
+        };
+        Ok(Self {
+            status: snapshot.overall(),
+            json: serde_json::to_vec(&rest)?,
+        })
+    }
 }
 
 // === impl StatusCounts ===

@@ -55,6 +55,8 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Resu
     let server = HttpServer::new(app)
         .workers(workers)
         .max_connections(limits.connections.div_ceil(workers))
+        // Else a compressed answer, which goes out in several pieces, waits 40 ms for the client to acknowledge the first.
+        .tcp_nodelay(true)
         .keep_alive(limits.keep_alive)
         .client_request_timeout(limits.request_timeout)
         .client_disconnect_timeout(limits.disconnect_timeout)

@@ -15,6 +15,8 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::ApiError;
+use super::health::HealthTail;
+use super::rendered::Rendered;
 use crate::metrics::{self, DockerFigures, Process, SelfFigures};
 
 /// How the API answers.
@@ -36,6 +38,7 @@ pub struct ApiState {
     pub(super) started: Instant,
     pub(super) sections: Vec<Section>,
     pub(super) process: Process,
+    pub(super) health: Rendered<HealthTail>,
     snapshots: Recipient<GetSnapshot>,
     supervisor: Option<Recipient<supervisor::Observe>>,
     registry: Option<Recipient<registry::Observe>>,
@@ -79,6 +82,7 @@ impl ApiState {
             started: Instant::now(),
             sections: Vec::new(),
             process: Process::of_self(),
+            health: Rendered::default(),
             snapshots,
             supervisor: None,
             registry: None,
