@@ -4,6 +4,7 @@
 
 mod check;
 mod healthcheck;
+mod init;
 mod run;
 mod validate;
 
@@ -45,6 +46,8 @@ struct Cli {
 enum Command {
     /// Run the monitor (what happens without a command)
     Run,
+    /// Write a configuration for the containers that run now
+    Init(init::Arguments),
     /// Say what is wrong with a configuration, without starting
     Validate {
         /// The file; the one that `run` would read if left out
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
     let sources = Sources::of_process(cli.config);
     let code = match cli.command.unwrap_or(Command::Run) {
         Command::Run => run::run(&sources),
+        Command::Init(arguments) => init::run(&arguments, &sources),
         Command::Validate { file } => validate::run(file, sources),
         Command::Healthcheck { timeout } => healthcheck::run(&sources, timeout),
         Command::Check { service } => check::run(&service, &sources),

@@ -102,4 +102,20 @@ impl Settings {
             None => Err(SettingsError::invalid(walk.into_problems())),
         }
     }
+
+    /// How to reach the container engine, whatever else is wrong with the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be understood at all, or this section is wrong.
+    pub fn docker_of(sources: &Sources) -> Result<Docker, SettingsError> {
+        let layers = Layers::read(sources)?;
+        let mut walk = Walk::new(&layers);
+        let docker = sections::read_docker(&mut walk);
+        let section = KeyPath::of(&["docker"]);
+        match docker {
+            Some(docker) if !walk.has_problem(&section) => Ok(docker),
+            _ => Err(SettingsError::invalid(walk.into_problems())),
+        }
+    }
 }

@@ -1,14 +1,17 @@
 //! `health-monitor check SERVICE`: one attempt of one check, and what it found.
 
+mod look;
+
 use std::sync::Arc;
 
 use health_monitor_actors::check::{Attempt, CheckFailure, Finding};
-use health_monitor_actors::model::{FailureKind, Fault, Status};
+use health_monitor_actors::model::{Container, ContainerState, FailureKind, Fault, Status};
+use health_monitor_actors::policy::Matching;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{FAILED, MISCONFIGURED, WORKED, block_on, refuse};
-use crate::settings::{ServiceDefinition, Settings, Sources, duration};
+use crate::settings::{Docker, ServiceDefinition, Settings, Sources, duration};
 
 /// Runs the check of this service once, with its timeout.
 pub(super) fn run(service: &str, sources: &Sources) -> u8 {
@@ -25,18 +28,51 @@ pub(super) fn run(service: &str, sources: &Sources) -> u8 {
         eprintln!("error: '{service}' is not a service; there are {}", known.join(", "));
         return MISCONFIGURED;
     };
-    let (report, code) = block_on(attempt(definition));
+    let (report, code) = block_on(async {
+        let containers = find_containers(&definition.spec.container, &settings.docker).await;
+        attempt(definition, containers).await
+    });
     print!("{report}");
     code
 }
 
-async fn attempt(definition: &ServiceDefinition) -> (String, u8) {
+/// What Docker knows of the service's containers, and how to say it.
+struct FoundContainers {
+    containers: Arc<[Arc<ContainerState>]>,
+    shown: String,
+}
+
+async fn find_containers(wanted: &Container, docker: &Docker) -> FoundContainers {
+    let without = |shown: String| FoundContainers {
+        containers: Arc::default(),
+        shown,
+    };
+    if *wanted == Container::None || !docker.enabled {
+        return without("none wanted".to_owned());
+    }
+    match look::look(docker).await.map(|index| index.find(wanted)) {
+        Ok(Matching::Found(containers)) => {
+            let describe =
+                |container: &Arc<ContainerState>| format!("{} ({})", container.name, container.status.as_str());
+            let shown: Vec<String> = containers.iter().map(describe).collect();
+            FoundContainers {
+                shown: shown.join(", "),
+                containers,
+            }
+        }
+        Ok(Matching::Ambiguous(names)) => without(format!("ambiguous: {}", names.join(", "))),
+        Ok(Matching::None) => without("not found".to_owned()),
+        Err(reason) => without(format!("unknown: {reason}")),
+    }
+}
+
+async fn attempt(definition: &ServiceDefinition, found: FoundContainers) -> (String, u8) {
     let spec = &definition.spec;
     let attempt = Attempt {
         service: spec.name.clone(),
         number: 1,
         timeout: spec.timeout,
-        containers: Arc::from([]),
+        containers: found.containers,
     };
     let started = Instant::now();
     let check = definition.check.clone();
@@ -61,8 +97,9 @@ async fn attempt(definition: &ServiceDefinition) -> (String, u8) {
         .as_ref()
         .map_or_else(String::new, |address| format!(" at {address}"));
     let mut report = format!(
-        "service   {}\ncheck     {}{address}\nstatus    {status}\nreason    {reason}\nduration  {} ms\n",
+        "service   {}\ncontainer {}\ncheck     {}{address}\nstatus    {status}\nreason    {reason}\nduration  {} ms\n",
         spec.name,
+        found.shown,
         spec.check,
         took.as_millis(),
     );

@@ -71,6 +71,7 @@ impl TryFrom<&Docker> for Settings {
         Ok(Self {
             host: configured.host.clone(),
             api_version: configured.api_version.as_deref().map(str::parse).transpose()?,
+            cert_path: configured.cert_path.clone(),
             project: configured.project.clone(),
             stats_interval: configured.stats_interval,
             resync_interval: configured.resync_interval,

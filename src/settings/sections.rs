@@ -107,10 +107,7 @@ pub(super) struct Sections {
 /// Reads the sections; `None` where that is impossible, which is a problem then.
 pub(super) fn read(walk: &mut Walk<'_>) -> Option<Sections> {
     let server = read_server(walk);
-    let docker = read_section::<Docker>(walk, "docker", DOCKER);
-    if let Some(version) = docker.as_ref().and_then(|docker| docker.api_version.as_deref()) {
-        check_api_version(walk, version);
-    }
+    let docker = read_docker(walk);
     let metrics = read_section(walk, "metrics", METRICS);
     let log = read_section(walk, "log", LOG);
     let supervision = read_section(walk, "supervision", SUPERVISION);
@@ -121,6 +118,15 @@ pub(super) fn read(walk: &mut Walk<'_>) -> Option<Sections> {
         log: log?,
         supervision: supervision?,
     })
+}
+
+/// Reads what is said of the container engine.
+pub(super) fn read_docker(walk: &mut Walk<'_>) -> Option<Docker> {
+    let docker = read_section::<Docker>(walk, "docker", DOCKER)?;
+    if let Some(version) = &docker.api_version {
+        check_api_version(walk, version);
+    }
+    Some(docker)
 }
 
 /// The values of a section, complete with its defaults.
