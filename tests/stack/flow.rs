@@ -1,0 +1,30 @@
+//! Data that flows from end to end.
+
+use crate::docker::docker;
+use crate::stack::{Stack, turn};
+use crate::wait::{seconds, until};
+
+/// How many rows the database holds.
+async fn rows() -> u64 {
+    let user = Stack::get().variable("STACK_POSTGRES_USER");
+    let query = "SELECT count(*) FROM device_averages";
+    let count = docker(&["exec", "timescaledb", "psql", "-U", user, "-Atc", query]).await;
+    count.parse().unwrap()
+}
+
+#[tokio::test]
+async fn every_service_is_healthy_and_rows_arrive() {
+    let turn = turn().await;
+    let (_, health) = turn.monitor.get("/health").await;
+    assert_eq!(health["status"], "healthy", "{health}");
+    let before = rows().await;
+    until("more rows", seconds(30), async || {
+        let now = rows().await;
+        if now > before {
+            Ok(())
+        } else {
+            Err(format!("{now} rows"))
+        }
+    })
+    .await;
+}
