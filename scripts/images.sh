@@ -10,6 +10,8 @@ bash "$(dirname "${BASH_SOURCE[0]}")/prepare.sh" engine
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 debian=health-monitor-demo/debian:bookworm
+# By this label, what a newer build has replaced is found again.
+label=health-monitor.stack
 applications=(f2-simulator mqtt-kafka-connector data-processor kafka-timescale-sink)
 
 exists() {
@@ -46,7 +48,12 @@ choose() {
 build_image() {
   local name=$1 context=$2
   shift 2
-  quietly "$state/image-$(tr /: -- <<<"$name").log" docker buildx build --load --progress=plain --tag "$name" "$@" "$context"
+  quietly "$state/image-$(tr /: -- <<<"$name").log" docker buildx build --load --progress=plain \
+    --label "$label" --tag "$name" "$@" "$context"
+}
+
+remove_replaced() {
+  docker image prune --force --filter "label=$label" >/dev/null
 }
 
 build_debian() {
@@ -157,6 +164,7 @@ build() {
   say "building health-monitor:$profile and health-monitor-demo/apps:$profile"
   build_image "health-monitor:$profile" "$context" "${arguments[@]}" --target health-monitor
   build_image "health-monitor-demo/apps:$profile" "$context" "${arguments[@]}" --target apps
+  remove_replaced
 }
 
 remove() {
@@ -168,6 +176,7 @@ remove() {
   } | sort -u | while read -r image; do
     docker image rm "$image" >/dev/null || say "image $image stays: something else uses it"
   done
+  remove_replaced
   rm -f "$state/pulled"
 }
 
