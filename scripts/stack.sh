@@ -130,6 +130,8 @@ up() {
   else
     IMAGES=$images bash scripts/images.sh build "$profile"
   fi
+  # Building takes minutes, in which another stack may have come up.
+  refuse_foreign
   if [[ -n $description ]]; then
     echo "$description" >"$environment"
     load
