@@ -300,7 +300,7 @@ impl Handler<Define> for Registry {
         self.decide(&name, now);
         self.refresh_dependency_flag(&name);
         self.refresh_dependents(&name);
-        self.tell_result(&name, now);
+        self.tell(ChangeKind::ServiceDefined { service: name }, now);
     }
 }
 

@@ -36,6 +36,11 @@ pub enum ChangeKind {
         /// Which service.
         service: ServiceName,
     },
+    /// A service is monitored from now on, or with other settings.
+    ServiceDefined {
+        /// Which service.
+        service: ServiceName,
+    },
     /// A service is no longer monitored.
     ServiceRemoved {
         /// Which service.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use actix::prelude::*;
 use health_monitor_actors::check::Check;
 use health_monitor_actors::model::{EngineState, ServiceName, ServiceSpec, ServiceState, Snapshot, Status};
-use health_monitor_actors::probe::{Lateness, Probe, ProbeTools};
-use health_monitor_actors::registry::{Define, GetSnapshot, Registry, Subscribe};
+use health_monitor_actors::probe::{Probe, ProbeTools};
+use health_monitor_actors::registry::{Define, Forget, GetSnapshot, Registry, Subscribe};
 use health_monitor_actors::supervisor::{
-    self, Add, ChildEvent, Shutdown, Supervisor, SupervisorOptions, SupervisorState,
+    self, Add, ChildEvent, ChildSpec, Remove, Replace, Shutdown, Supervisor, SupervisorOptions, SupervisorState,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -37,15 +37,35 @@ impl Bench {
     pub(crate) async fn monitor(&self, spec: ServiceSpec, check: Arc<dyn Check>) {
         let spec = Arc::new(spec);
         self.registry.send(Define(spec.clone())).await.unwrap();
-        let tools = ProbeTools {
-            registry: self.registry.clone(),
-            lateness: Arc::new(Lateness::default()),
-        };
         self.supervisor
-            .send(Add(Probe::child_spec(spec, check, tools)))
+            .send(Add(self.child(spec, check)))
             .await
             .unwrap()
             .unwrap();
+    }
+
+    /// The service's settings or check are others from now on.
+    pub(crate) async fn change(&self, spec: ServiceSpec, check: Arc<dyn Check>) {
+        let spec = Arc::new(spec);
+        self.registry.send(Define(spec.clone())).await.unwrap();
+        let existed = self.supervisor.send(Replace(self.child(spec, check))).await.unwrap();
+        assert_eq!(existed, Ok(true));
+    }
+
+    /// The service is not monitored any more.
+    pub(crate) async fn remove(&self, name: &str) {
+        let name = ServiceName::new(name).unwrap();
+        let existed = self.supervisor.send(Remove(Probe::child_name(&name))).await.unwrap();
+        assert!(existed);
+        self.registry.send(Forget(name)).await.unwrap();
+    }
+
+    fn child(&self, spec: Arc<ServiceSpec>, check: Arc<dyn Check>) -> ChildSpec {
+        let tools = ProbeTools {
+            registry: self.registry.clone(),
+            lateness: Arc::default(),
+        };
+        Probe::child_spec(spec, check, tools)
     }
 
     pub(crate) async fn snapshot(&self) -> Arc<Snapshot> {
