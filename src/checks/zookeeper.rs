@@ -74,7 +74,9 @@ impl Check for ZooKeeperCheck {
         if let Srvr::NotServing = said {
             return Err(CheckFailure::new(
                 FailureKind::Rejected,
-                format!("{address} says that it is not serving requests: it has no quorum, look at the other servers"),
+                format!(
+                    "{address} says that it is not serving requests: it has no quorum (look at the other servers) or is still starting"
+                ),
             ));
         }
         let session = match said {

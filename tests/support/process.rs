@@ -1,0 +1,121 @@
+//! Real servers as processes of a test, on free ports of the loopback interface.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::timeout;
+
+/// Longest that a server may take to say something.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where Debian puts servers that are in nobody's path.
+const PLACES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/usr/lib/postgresql/15/bin", "/usr/local/sbin"];
+
+/// A running server. It is killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    said: Vec<String>,
+}
+
+impl Process {
+    /// Starts a server that logs to its standard error, and waits until a line of that log says that it is ready.
+    pub(crate) async fn start(mut command: Command, ready: &str) -> Self {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = Vec::new();
+        let mut process = Self { child, log, said };
+        process.hear(ready).await;
+        process
+    }
+
+    /// Waits until the server logs a line that holds this text.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not, with all it did say.
+    pub(crate) async fn hear(&mut self, text: &str) {
+        if timeout(PATIENCE, self.hear_out(text)).await != Ok(true) {
+            panic!("no \"{text}\" in the server's log:\n{}", self.said.join("\n"));
+        }
+    }
+
+    async fn hear_out(&mut self, text: &str) -> bool {
+        while let Some(line) = self.log.next_line().await.unwrap() {
+            let found = line.contains(text);
+            self.said.push(line);
+            if found {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// All that was heard of the log.
+    pub(crate) fn said(&self) -> &[String] {
+        &self.said
+    }
+
+    /// Sends a signal by its name, such as `STOP`.
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("the server has ended");
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(id.to_string())
+            .status();
+        assert!(status.await.unwrap().success(), "kill -{name} {id}");
+    }
+}
+
+/// Where the program is.
+///
+/// # Panics
+///
+/// Where it is not, with the package that has it.
+pub(crate) fn program(name: &str, package: &str) -> PathBuf {
+    PLACES
+        .iter()
+        .map(|place| Path::new(place).join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} is not on this machine: install the package {package}"))
+}
+
+/// A port that nobody else is given in this moment.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Who a server runs as that refuses to run as root: `None` where the test itself does not.
+pub(crate) fn unprivileged(user: &str) -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt;
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return None;
+    }
+    let users = std::fs::read_to_string("/etc/passwd").unwrap();
+    let line = users
+        .lines()
+        .find(|line| line.starts_with(&format!("{user}:")))
+        .unwrap_or_else(|| panic!("there is no user {user} on this machine"));
+    let mut numbers = line.split(':').skip(2).map(|number| number.parse().unwrap());
+    Some((numbers.next().unwrap(), numbers.next().unwrap()))
+}
+
+/// Gives a file or folder to a user.
+pub(crate) fn give(path: &Path, owner: Option<(u32, u32)>) {
+    if let Some((user, group)) = owner {
+        chown(path, Some(user), Some(group)).unwrap();
+    }
+}
