@@ -295,3 +295,37 @@ fn anything_else_ends_with_1_and_never_with_2() {
     let (code, _, error) = run(monitor(&folder).arg("healthcheck"));
     assert_eq!(code, 1, "{error}");
 }
+
+// --- with and without a container engine
+
+#[test]
+fn without_an_engine_nothing_is_written_and_the_reason_is_said() {
+    let folder = TempDir::new().unwrap();
+    let (code, out, error) = run(monitor(&folder)
+        .arg("init")
+        .env("DOCKER_HOST", "unix:///no/such/docker.sock"));
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(
+        error.starts_with("error: ") && error.contains("/no/such/docker.sock"),
+        "{error}"
+    );
+    assert!(!folder.path().join("health-monitor.toml").exists());
+}
+
+#[test]
+fn a_container_that_nobody_can_see_is_an_error_and_no_outage() {
+    let folder = TempDir::new().unwrap();
+    write(
+        &folder,
+        "health-monitor.toml",
+        "[services.web]\ncheck = \"container\"\n",
+    );
+    let (code, out, _) = run(monitor(&folder)
+        .args(["check", "web"])
+        .env("DOCKER_HOST", "unix:///no/such/docker.sock"));
+    assert_eq!(code, 1);
+    assert!(
+        out.contains("status    error") && out.contains("container unknown: "),
+        "{out}"
+    );
+}
