@@ -42,6 +42,8 @@ pub(super) struct Event {
 /// What happened. Only what changes how a container's life is told has its own variant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum EventKind {
+    /// It was made.
+    Create,
     /// Its main process was started.
     Start,
     /// Its main process ended.
@@ -103,6 +105,7 @@ impl Event {
         let (id, kind) = match message.typ? {
             EventMessageTypeEnum::CONTAINER => {
                 let kind = match action.as_str() {
+                    "create" => EventKind::Create,
                     "start" => EventKind::Start,
                     "die" => EventKind::Die {
                         exit_code: number("exitCode"),

@@ -52,7 +52,7 @@ pub(super) struct Lifecycle {
     kill: Option<Timestamp>,
     /// The present run met the limit of its memory.
     oom: bool,
-    /// An inspect was seen.
+    /// It was seen before, or from its creation on: a start that is not known yet is a new one.
     is_known: bool,
     restart_count: u64,
     patience: Option<Duration>,
@@ -97,6 +97,7 @@ impl Lifecycle {
     pub(super) fn event(&mut self, kind: &EventKind, at: Timestamp) {
         match kind {
             EventKind::Kill { signal } if self.is_asked_to_end(*signal) => self.kill = Some(at),
+            EventKind::Create => self.is_known = true,
             EventKind::Oom => self.oom = true,
             EventKind::Die { exit_code } => self.died(at, *exit_code),
             EventKind::Stop => self.was_asked(),

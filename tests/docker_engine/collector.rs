@@ -50,7 +50,7 @@ pub(crate) async fn watch(host: &str) -> Watched {
         host: host.to_owned(),
         ..Settings::default()
     });
-    watched.told.engine(|state| state.is_up()).await;
+    watched.told.engine(EngineState::is_up).await;
     watched
 }
 

@@ -1,6 +1,6 @@
 //! What happens to containers.
 
-use health_monitor_actors::model::{ContainerStatus, HealthVerdict};
+use health_monitor_actors::model::{ContainerHealth, ContainerState, ContainerStatus, EngineState, HealthVerdict};
 
 use crate::collector::{Told, begin, watch};
 use crate::containers::{Made, docker, host};
@@ -146,7 +146,7 @@ async fn a_healthchecks_verdict_and_output_are_followed() {
         "--health-start-period=0s",
     ];
     let it = Made::run("health", &options, "exec sleep 600");
-    let verdict = |wanted| move |health: &health_monitor_actors::model::ContainerHealth| health.verdict == wanted;
+    let verdict = |wanted| move |health: &ContainerHealth| health.verdict == wanted;
     let is_unhealthy = verdict(HealthVerdict::Unhealthy);
     let state = watched
         .told
@@ -189,7 +189,7 @@ async fn networks_come_and_go_with_their_addresses() {
     let network = Made::network("net");
     let it = Made::named("networked");
     it.run_again(&[&format!("--network={}", network.name)], "exec sleep 600");
-    let has_address = |state: &health_monitor_actors::model::ContainerState| !state.reachable_at.is_empty();
+    let has_address = |state: &ContainerState| !state.reachable_at.is_empty();
     let state = watched.told.container(&it.name, has_address).await;
     let place = &state.networks[&network.name];
     assert_eq!(state.reachable_at[0].to_string(), place.ip_address);
@@ -217,7 +217,7 @@ async fn an_inventory_that_starts_again_publishes_everything_again() {
         .told
         .container(&it.name, |state| state.status == ContainerStatus::Running)
         .await;
-    again.told.engine(|state| state.is_up()).await;
+    again.told.engine(EngineState::is_up).await;
 }
 
 #[actix::test]

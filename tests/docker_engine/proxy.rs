@@ -1,14 +1,15 @@
 //! A socket in front of the engine's that can be cut, hang, and come back, and that tells what was asked.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
+use crate::collector::LIMIT;
 use crate::containers;
 
 /// How the engine behaves.
@@ -30,8 +31,8 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
-    requests: Mutex<Vec<String>>,
-    open: AtomicUsize,
+    requests: watch::Sender<Vec<String>>,
+    open: watch::Sender<usize>,
     /// Where it is given, `/events` is answered with these lines and never by the engine.
     events: Option<broadcast::Sender<String>>,
 }
@@ -51,8 +52,8 @@ impl Proxy {
         let folder = tempfile::tempdir().unwrap();
         let (mode, watched) = watch::channel(Mode::Pass);
         let shared = Arc::new(Shared {
-            requests: Mutex::default(),
-            open: AtomicUsize::new(0),
+            requests: watch::Sender::default(),
+            open: watch::Sender::default(),
             events,
         });
         let path = folder.path().join("docker.sock");
@@ -76,12 +77,30 @@ impl Proxy {
 
     /// Request lines so far.
     pub(crate) fn requests(&self) -> Vec<String> {
-        self.shared.requests.lock().unwrap().clone()
+        self.shared.requests.borrow().clone()
+    }
+
+    /// Waits until the requests so far are as wanted.
+    pub(crate) async fn asked(&self, what: &str, is_wanted: impl Fn(&[String]) -> bool) {
+        let mut requests = self.shared.requests.subscribe();
+        let asked = timeout(LIMIT, requests.wait_for(|requests| is_wanted(requests))).await;
+        assert!(asked.is_ok(), "waited for {what}; {:?}", self.requests());
+    }
+
+    /// Waits until so many connections are open.
+    pub(crate) async fn opened(&self, count: usize) {
+        let mut open = self.shared.open.subscribe();
+        let opened = timeout(LIMIT, open.wait_for(|open| *open == count)).await;
+        assert!(
+            opened.is_ok(),
+            "waited for {count} connections; {} are open",
+            self.open()
+        );
     }
 
     /// Connections that are open.
     pub(crate) fn open(&self) -> usize {
-        self.shared.open.load(Ordering::SeqCst)
+        *self.shared.open.borrow()
     }
 }
 
@@ -115,13 +134,13 @@ async fn serve(path: PathBuf, first: UnixListener, mut mode: watch::Receiver<Mod
 }
 
 async fn connection(client: UnixStream, mut mode: watch::Receiver<Mode>, shared: Arc<Shared>) {
-    shared.open.fetch_add(1, Ordering::SeqCst);
+    shared.open.send_modify(|open| *open += 1);
     let mut cut = mode.clone();
     tokio::select! {
         () = converse(client, &mut mode, &shared) => {}
         _ = cut.wait_for(|mode| *mode == Mode::Away) => {}
     }
-    shared.open.fetch_sub(1, Ordering::SeqCst);
+    shared.open.send_modify(|open| *open -= 1);
 }
 
 async fn converse(mut client: UnixStream, mode: &mut watch::Receiver<Mode>, shared: &Shared) {
@@ -136,7 +155,7 @@ async fn converse(mut client: UnixStream, mode: &mut watch::Receiver<Mode>, shar
     let request = String::from_utf8_lossy(&head);
     let line = request.lines().next().unwrap_or_default().to_owned();
     let is_events = line.contains("/events");
-    shared.requests.lock().unwrap().push(line);
+    shared.requests.send_modify(|requests| requests.push(line));
     if let Some(events) = shared.events.as_ref().filter(|_| is_events) {
         return make_events(client, events.subscribe()).await;
     }
