@@ -14,6 +14,8 @@ mod flow;
 #[cfg(test)]
 mod monitor;
 #[cfg(test)]
+mod observe;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod stack;

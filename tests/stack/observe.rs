@@ -1,0 +1,15 @@
+//! The stack as those see it who read the monitor: the specified documents, Prometheus, Alertmanager and Grafana's queries,
+//! clients that misbehave, and what the monitor costs its host.
+
+mod alerts;
+mod bad_input;
+mod documents;
+#[path = "../support/exposition.rs"]
+mod exposition;
+mod figures;
+mod image;
+#[path = "../support/json.rs"]
+mod json;
+mod prometheus;
+mod readers;
+mod shape;
