@@ -376,7 +376,7 @@ impl Follower {
         };
         let state = EngineState::Down {
             since,
-            reason: format!("Docker daemon unavailable: {error}"),
+            reason: error.to_string(),
         };
         if self.state != state {
             self.state = state;

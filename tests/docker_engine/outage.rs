@@ -42,10 +42,7 @@ async fn an_engine_that_goes_and_comes_back() {
     proxy.set(Mode::Away);
     let why = reason(watched.told.engine(is_down).await);
     println!("engine gone: known after {:?}: {why}", began.elapsed());
-    assert!(
-        why.starts_with("Docker daemon unavailable: cannot reach unix://"),
-        "{why}"
-    );
+    assert!(why.starts_with("cannot reach unix://"), "{why}");
     assert!(why.ends_with("onnection refused (os error 111)"), "{why}");
 
     it.docker("kill", &[]);
