@@ -206,6 +206,22 @@ async fn every_family_is_there_once_and_no_other() {
 }
 
 #[actix_web::test]
+async fn every_family_is_documented_as_it_is_and_no_other() {
+    let (_, text) = full_server().text("/metrics").await;
+    let types = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let exposed: BTreeMap<&str, &str> = types.collect();
+    let document = include_str!("../docs/metrics.md");
+    let documented: BTreeMap<&str, &str> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .filter_map(|(name, rest)| Some((name, rest.split_once(" | ")?.0)))
+        .collect();
+    assert_eq!(documented, exposed);
+}
+
+#[actix_web::test]
 async fn the_specified_series_have_the_specified_labels() {
     let (_, text) = full_server().text("/metrics").await;
     let exposition = Exposition::parse(&text);
