@@ -92,7 +92,7 @@ impl Drop for Monitor {
 
 /// Between two questions whether it is ready: it announces that nowhere.
 fn pause() {
-    runtime().block_on(tokio::time::sleep(Duration::from_millis(50)));
+    runtime().block_on(async { tokio::time::sleep(Duration::from_millis(50)).await });
 }
 
 fn runtime() -> tokio::runtime::Runtime {
