@@ -16,6 +16,9 @@ mod process;
 mod services;
 mod text;
 
+use std::fmt;
+use std::sync::Arc;
+
 use health_monitor_actors::model::Snapshot;
 
 pub use itself::{DockerFigures, DockerRequests, SelfFigures};
@@ -33,22 +36,108 @@ pub struct Settings {
     pub plain_duration: bool,
 }
 
-/// Writes the whole exposition.
-pub fn render(snapshot: &Snapshot, figures: &SelfFigures, process: &Process, settings: Settings) -> String {
-    let services = services::rows(snapshot);
-    let containers = containers::rows(snapshot);
-    let size = services::size(&services) + containers::size(&containers) + itself::SIZE;
+/// The whole exposition, piece by piece: with ten thousand services it has tens of megabytes, of which no more is in memory
+/// than the client takes.
+pub struct Exposition {
+    snapshot: Arc<Snapshot>,
+    figures: SelfFigures,
+    process: Arc<Process>,
+    settings: Settings,
+    services: Vec<services::Row>,
+    /// Where the next piece begins; `None` after the last one.
+    next: Option<Position>,
+    /// The family that was announced last.
+    announced: &'static str,
+}
 
-    let mut text = Text::with_capacity(size);
-    services::write(&mut text, &services, settings);
-    containers::write(&mut text, &containers);
-    if snapshot.engine.is_up() {
-        containers::write_totals(&mut text, snapshot);
+/// A place among the families of services.
+#[derive(Debug, Clone, Copy, Default)]
+struct Position {
+    family: usize,
+    service: usize,
+}
+
+/// Bytes at which a piece is handed out.
+const PIECE: usize = 64 * 1024;
+
+/// Services of which one family is written before the piece's size is looked at again.
+const SERVICES_AT_ONCE: usize = 128;
+
+// === impl Exposition ===
+
+impl Exposition {
+    /// Of this snapshot and these figures; the process is read when its turn comes.
+    pub fn new(snapshot: Arc<Snapshot>, figures: SelfFigures, process: Arc<Process>, settings: Settings) -> Self {
+        Self {
+            services: services::rows(&snapshot),
+            snapshot,
+            figures,
+            process,
+            settings,
+            next: Some(Position::default()),
+            announced: "",
+        }
     }
-    itself::write(&mut text, &snapshot.engine, figures);
-    let mut out = text.finish();
-    process.write(&mut out);
-    out
+
+    /// Writes families of services from `position` on, until the piece is large enough; `None` where all are written.
+    fn write_services(&self, text: &mut Text, mut position: Position) -> Option<Position> {
+        while let Some(family) = services::FAMILIES.get(position.family) {
+            let rest = self.services.get(position.service..).unwrap_or_default();
+            match rest.split_at_checked(SERVICES_AT_ONCE) {
+                Some((some, _)) => {
+                    family(text, some, self.settings);
+                    position.service += SERVICES_AT_ONCE;
+                }
+                None => {
+                    family(text, rest, self.settings);
+                    position = Position {
+                        family: position.family + 1,
+                        service: 0,
+                    };
+                }
+            }
+            if text.len() >= PIECE {
+                return Some(position);
+            }
+        }
+        None
+    }
+
+    /// Writes all that does not grow with the number of services.
+    fn write_rest(&self, text: &mut Text) {
+        services::write_totals(text, &self.services);
+        containers::write(text, &containers::rows(&self.snapshot));
+        if self.snapshot.engine.is_up() {
+            containers::write_totals(text, &self.snapshot);
+        }
+        itself::write(text, &self.snapshot.engine, &self.figures);
+    }
+}
+
+impl Iterator for Exposition {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let position = self.next?;
+        let mut text = Text::after(self.announced, 2 * PIECE);
+        self.next = self.write_services(&mut text, position);
+        if self.next.is_some() {
+            self.announced = text.announced();
+            return Some(text.finish());
+        }
+        self.write_rest(&mut text);
+        let mut last = text.finish();
+        self.process.write(&mut last);
+        Some(last)
+    }
+}
+
+impl fmt::Debug for Exposition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exposition")
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
 }
 
 // === impl Settings ===

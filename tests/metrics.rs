@@ -167,12 +167,13 @@ fn full_server() -> TestServer {
     TestServer::start(state)
 }
 
-fn render_with(snapshot: &Snapshot, settings: metrics::Settings) -> Exposition {
-    let text = metrics::render(snapshot, &SelfFigures::default(), &Process::of_self(), settings);
-    Exposition::parse(&text)
+fn render_with(snapshot: &Arc<Snapshot>, settings: metrics::Settings) -> Exposition {
+    let process = Arc::new(Process::of_self());
+    let pieces = metrics::Exposition::new(snapshot.clone(), SelfFigures::default(), process, settings);
+    Exposition::parse(&pieces.collect::<String>())
 }
 
-fn render(snapshot: &Snapshot) -> Exposition {
+fn render(snapshot: &Arc<Snapshot>) -> Exposition {
     render_with(snapshot, metrics::Settings::default())
 }
 
@@ -339,6 +340,27 @@ async fn a_part_that_does_not_answer_costs_its_own_series_only() {
     assert_eq!(exposition.value("system_total_services", &[]), Some(3.0));
     assert!(exposition.family("health_monitor_actor_restarts_total").is_none());
     assert!(exposition.family("health_monitor_outcomes_dropped_total").is_none());
+}
+
+#[test]
+fn the_pieces_of_a_large_exposition_join_without_a_seam() {
+    for count in [127, 128, 129, 256, 1_000] {
+        let many = (0..count).fold(snapshot(), |all, n| all.service(service(&format!("service-{n:04}"))));
+        let exposition = render(&many.build());
+        assert_eq!(exposition.value("system_total_services", &[]), Some(f64::from(count)));
+        for (name, series) in [
+            ("service_health_status", 1),
+            ("service_state", 8),
+            ("health_check_duration_seconds", 16),
+        ] {
+            let samples = exposition.family(name).unwrap().samples.len();
+            assert_eq!(
+                samples,
+                series * usize::try_from(count).unwrap(),
+                "{name} of {count} services"
+            );
+        }
+    }
 }
 
 #[test]

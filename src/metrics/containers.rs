@@ -7,15 +7,6 @@ use health_monitor_actors::model::{ContainerState, ContainerStatus, ResourceUsag
 use super::text::{Kind, Labels, NO_LABELS, Text, Value};
 use crate::units;
 
-/// Samples that a container has at most: what [`write()`] writes.
-const SAMPLES: usize = 20;
-
-/// Bytes of a sample besides its labels' first part: the longest name, the second label, the value.
-const SAMPLE_SIZE: usize = 80;
-
-/// Bytes of all `HELP` and `TYPE` lines.
-const HEADS_SIZE: usize = 4_096;
-
 /// A container and its label, escaped once for all its samples.
 pub(super) struct Row<'a> {
     container: &'a ContainerState,
@@ -47,12 +38,6 @@ pub(super) fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
             labels: row(container),
         })
         .collect()
-}
-
-/// Bytes that [`write()`] needs at most, names of usual length given.
-pub(super) fn size(rows: &[Row<'_>]) -> usize {
-    let of_samples = rows.iter().map(|row| SAMPLES * (SAMPLE_SIZE + row.labels.len()));
-    HEADS_SIZE + of_samples.sum::<usize>()
 }
 
 /// Writes all families of containers.

@@ -12,9 +12,6 @@ use serde::Serialize;
 use super::text::{Histogram, Kind, Labels, NO_LABELS, Text};
 use crate::build;
 
-/// Bytes that the monitor's own families need, roughly.
-pub(super) const SIZE: usize = 16_384;
-
 /// What the monitor's own parts tell of themselves at the time of a scrape. `None` where there is no such part or it did
 /// not answer in time: its series are absent then, rather than wrong.
 #[derive(Debug, Clone, Default)]

@@ -8,6 +8,8 @@ use std::fmt::Write;
 #[derive(Debug)]
 pub(super) struct Text {
     out: String,
+    /// The family that was announced last; it goes on as long as samples come under its name.
+    announced: &'static str,
 }
 
 /// What a family's samples are.
@@ -46,11 +48,22 @@ pub(super) trait Value {
 // === impl Text ===
 
 impl Text {
-    /// Room for so many bytes, so that a large exposition is not copied while it grows.
-    pub(super) fn with_capacity(bytes: usize) -> Self {
+    /// A piece with room for so many bytes, after another piece in which this family was announced last.
+    pub(super) fn after(announced: &'static str, bytes: usize) -> Self {
         Self {
             out: String::with_capacity(bytes),
+            announced,
         }
+    }
+
+    /// The family that was announced last.
+    pub(super) fn announced(&self) -> &'static str {
+        self.announced
+    }
+
+    /// Bytes written.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
     }
 
     /// What was written.
@@ -58,11 +71,11 @@ impl Text {
         self.out
     }
 
-    /// Writes a family; nothing at all where it has no sample.
+    /// Writes a family, or goes on with it; nothing at all where it has no sample.
     pub(super) fn family<'a, V: Value>(
         &mut self,
         kind: Kind,
-        name: &str,
+        name: &'static str,
         help: &str,
         samples: impl IntoIterator<Item = (&'a Labels, V)>,
     ) {
@@ -80,7 +93,7 @@ impl Text {
     /// `== 0` and `changes()` work and no two states overlap.
     pub(super) fn states<'a>(
         &mut self,
-        name: &str,
+        name: &'static str,
         help: &str,
         label: &str,
         states: &[&str],
@@ -108,7 +121,7 @@ impl Text {
     /// duration under the family's own name, which Prometheus stores as one more series.
     pub(super) fn histograms<'a>(
         &mut self,
-        name: &str,
+        name: &'static str,
         help: &str,
         bounds: &[f64],
         samples: impl IntoIterator<Item = (&'a Labels, Histogram<'a>, Option<f64>)>,
@@ -165,7 +178,11 @@ impl Text {
         self.out.push_str(&labels.0);
     }
 
-    fn head(&mut self, kind: Kind, name: &str, help: &str) {
+    fn head(&mut self, kind: Kind, name: &'static str, help: &str) {
+        if self.announced == name {
+            return;
+        }
+        self.announced = name;
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
@@ -202,11 +219,6 @@ impl Labels {
         }
         self.0.push('"');
         self
-    }
-
-    /// Bytes as written.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
     }
 }
 
@@ -258,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_family_without_samples_is_not_announced() {
-        let mut text = Text::with_capacity(0);
+        let mut text = Text::after("", 0);
         text.family(Kind::Gauge, "nothing", "Nothing.", Vec::<(&Labels, u64)>::new());
         assert_eq!(text.finish(), "");
     }
@@ -270,7 +282,7 @@ mod tests {
             sum: 11.034,
         };
         let labels = Labels::of("service", "kafka");
-        let mut text = Text::with_capacity(0);
+        let mut text = Text::after("", 0);
         text.histograms("d", "D.", &[0.005, 0.5, 1.0], [(&labels, histogram, Some(0.015))]);
         let lines = [
             "# HELP d D.",
