@@ -21,7 +21,7 @@ use cycle::{Cycle, without_attempt};
 pub use lateness::Lateness;
 
 /// What the names of probes begin with, among the supervisor's children.
-const NAME_PREFIX: &str = "probe/";
+const NAME_PREFIX: &str = "probe:";
 
 /// Added to every promise of a beat, for a busy machine.
 const GRACE: Duration = Duration::from_secs(5);
