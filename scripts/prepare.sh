@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Sees to it that what the named purposes need is there, and says what it installs.
 #
-#   prepare.sh [build] [engine] [images] [checks]
+#   prepare.sh [build] [engine] [images] [checks] [servers]
 #
 #   build    compiler and headers for the crates
 #   engine   a Docker engine with Compose v2 and BuildKit
 #   images   what the stand-ins for official images are made with
 #   checks   the programs of the fast gates
+#   servers  the real servers that the integration tests start for themselves
 #
 # Installs on Debian and Ubuntu as root. With NO_INSTALL=1, elsewhere and for others it only says what is missing and fails.
 set -euo pipefail
@@ -36,6 +37,10 @@ want_plugin() {
   docker "$1" version >/dev/null 2>&1 || unpacked+=("docker-$1")
 }
 
+is_static() {
+  [[ -e $1 ]] && ! ldd "$1" >/dev/null 2>&1
+}
+
 for purpose in "$@"; do
   case $purpose in
     build)
@@ -63,9 +68,21 @@ for purpose in "$@"; do
     checks)
       want_command shellcheck shellcheck
       # Their packages would start services on the demo's ports, so they are only unpacked.
+      want_command jq jq
+      want_command curl curl
       want_unpacked promtool prometheus
       want_unpacked amtool prometheus-alertmanager
+      want_unpacked prometheus-alertmanager prometheus-alertmanager
       has cargo-deny || crates+=("cargo-deny@$cargo_deny_version")
+      ;;
+    servers)
+      want_file /usr/sbin/mosquitto mosquitto
+      want_file /usr/bin/mosquitto_passwd mosquitto
+      compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
+      want_command java default-jre-headless
+      want_file /usr/share/java/zookeeper.jar libzookeeper-java
+      want_file /usr/share/java/slf4j-simple.jar libslf4j-java
+      is_static /bin/busybox || packages+=(busybox-static)
       ;;
     *) fail "unknown purpose $purpose" ;;
   esac
@@ -75,6 +92,7 @@ if ((${#packages[@]} + ${#unpacked[@]} + ${#crates[@]} == 0)); then
   exit 0
 fi
 
+mapfile -t unpacked < <(printf '%s\n' ${unpacked[@]+"${unpacked[@]}"} | sort -u | sed '/^$/d')
 mapfile -t packages < <(printf '%s\n' ${packages[@]+"${packages[@]}"} | sort -u | sed '/^$/d')
 summary="packages: ${packages[*]:-none}; unpacked under $state: ${unpacked[*]:-none}; by cargo: ${crates[*]:-none}"
 [[ ${NO_INSTALL:-} != 1 ]] || fail "NO_INSTALL=1, and these are missing: $summary"
@@ -86,7 +104,19 @@ if ((${#packages[@]} > 0 && EUID != 0)); then
 fi
 say "installing: $summary"
 
+# A package of a server would start it on its usual port, which the demo and the tests choose for themselves. This is how an
+# administrator forbids that; a rule that is there already stays.
+policy=/usr/sbin/policy-rc.d
+start_no_services() {
+  if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
+  fi
+}
+
 if ((${#packages[@]} > 0)); then
+  start_no_services
   quietly "$state/apt-update.log" apt-get -qq update
   quietly "$state/apt-install.log" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y --no-install-recommends "${packages[@]}"
@@ -142,7 +172,7 @@ fi
 if ((${#programs[@]} > 0)); then
   apt_download bookworm "${programs[@]}"
   mkdir -p "$tools/bin"
-  for program in promtool amtool; do
+  for program in promtool amtool prometheus-alertmanager; do
     [[ ! -x $tools/root/usr/bin/$program ]] || install "$tools/root/usr/bin/$program" "$tools/bin/"
   done
 fi

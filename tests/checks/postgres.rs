@@ -9,7 +9,7 @@ use super::{LONG, SHORT, ask};
 use crate::support::authority::{Authority, write};
 use crate::support::process::{Process, free_port, give, program, unprivileged};
 
-const PACKAGE: &str = "postgresql-15";
+const PACKAGE: &str = "postgresql";
 
 /// A PostgreSQL server that wants passwords, with TLS for those who ask for it.
 struct Server {

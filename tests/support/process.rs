@@ -16,7 +16,10 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where Debian puts servers that are in nobody's path.
-const PLACES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/usr/lib/postgresql/15/bin", "/usr/local/sbin"];
+const PLACES: [&str; 3] = ["/usr/sbin", "/usr/bin", "/usr/local/sbin"];
+
+/// Where Debian puts each version of PostgreSQL, its programs in `bin`.
+const POSTGRESQL: &str = "/usr/lib/postgresql";
 
 /// A running server. It is killed when it is dropped.
 pub(crate) struct Process {
@@ -85,9 +88,13 @@ impl Process {
 ///
 /// Where it is not, with the package that has it.
 pub(crate) fn program(name: &str, package: &str) -> PathBuf {
+    let versions = std::fs::read_dir(POSTGRESQL).into_iter().flatten().flatten();
+    let versions = versions.map(|version| version.path().join("bin"));
     PLACES
         .iter()
-        .map(|place| Path::new(place).join(name))
+        .map(PathBuf::from)
+        .chain(versions)
+        .map(|place| place.join(name))
         .find(|path| path.is_file())
         .unwrap_or_else(|| panic!("{name} is not on this machine: install the package {package}"))
 }
