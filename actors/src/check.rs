@@ -30,11 +30,12 @@ pub trait Check: Send + Sync + 'static {
 pub struct Attempt {
     /// For which service.
     pub service: ServiceName,
-    /// Grows with every attempt of this service in this process.
+    /// Grows with every attempt of one run of the service's probe; the next run begins at 0.
     pub number: u64,
     /// Time for this attempt.
     pub timeout: Duration,
-    /// The service's containers, the oldest first; empty where it has none or Docker is away.
+    /// The service's containers, the oldest first, as they were last known: still so while Docker is away. Empty where
+    /// none is known.
     pub containers: Arc<[Arc<ContainerState>]>,
 }
 

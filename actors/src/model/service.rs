@@ -31,7 +31,7 @@ pub struct ServiceState {
     pub containers: Vec<ContainerKey>,
     /// What its last cycle found; `None` before the first.
     pub last: Option<Arc<Outcome>>,
-    /// When its next cycle is due; `None` while no probe has it.
+    /// When its next cycle is due, or was when its probe was last heard; `None` before the first result.
     pub next_due: Option<Timestamp>,
     /// Finished cycles since the process started.
     pub totals: Totals,

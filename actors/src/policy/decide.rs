@@ -30,7 +30,7 @@ pub struct Situation<'a> {
     pub policy: &'a PolicyState,
     /// What its last cycle found.
     pub last: Option<&'a Outcome>,
-    /// When its next cycle is due; `None` while no probe has it.
+    /// When its next cycle is due, or was when its probe was last heard; `None` before the first result.
     pub next_due: Option<Instant>,
     /// Why the supervisor no longer runs its probe.
     pub given_up: Option<&'a str>,
