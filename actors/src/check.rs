@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use crate::model::{ContainerState, FailureKind, ServiceName};
+use crate::model::{ContainerState, FailureKind, ServiceName, compose_labels};
 
 /// One protocol, configured for one service.
 ///
@@ -69,7 +69,7 @@ impl Attempt {
     pub fn known_addresses(&self, host: &str) -> Vec<IpAddr> {
         let bears_name = |container: &ContainerState| {
             container.name == host
-                || container.label("com.docker.compose.service") == Some(host)
+                || container.label(compose_labels::SERVICE) == Some(host)
                 || container
                     .networks
                     .values()

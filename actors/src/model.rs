@@ -1,6 +1,7 @@
 //! Plain data that the actors exchange and the API shows. No behaviour beyond reading oneself.
 
 mod change;
+pub mod compose_labels;
 mod container;
 mod moment;
 mod name;

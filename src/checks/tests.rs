@@ -1,6 +1,5 @@
 //! What the tests of all checks share: attempts, containers, and servers that misbehave.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -38,34 +37,11 @@ pub(super) fn attempt_with_container(timeout: Duration, name: &str, at: IpAddr) 
 }
 
 pub(super) fn container(name: &str) -> ContainerState {
-    ContainerState {
-        key: ContainerKey {
-            engine: "local".into(),
-            id: "0123456789abcdef".into(),
-        },
-        name: name.to_owned(),
-        image: String::new(),
-        command: String::new(),
-        status: ContainerStatus::Running,
-        health: None,
-        created: None,
-        started_at: None,
-        finished_at: None,
-        exit_code: None,
-        oom_killed: false,
-        restart_count: 0,
-        ports: BTreeMap::new(),
-        mounts: Vec::new(),
-        networks: BTreeMap::new(),
-        reachable_at: Vec::new(),
-        environment: Vec::new(),
-        labels: BTreeMap::new(),
-        start_period: Duration::ZERO,
-        starts: Vec::new(),
-        starts_total: 0,
-        exit_unplanned: false,
-        usage: None,
-    }
+    let key = ContainerKey {
+        engine: "local".into(),
+        id: "0123456789abcdef".into(),
+    };
+    ContainerState::new(key, name, ContainerStatus::Running)
 }
 
 /// Runs one attempt; a check that does not end well after its time fails the test.

@@ -268,7 +268,7 @@ impl Book {
         let (Some(state), Some((at, exit_code, oom_killed))) = (&entry.state, entry.lifecycle.end_of_last_run()) else {
             return;
         };
-        let runs = matches!(state.status, ContainerStatus::Running | ContainerStatus::Paused);
+        let runs = state.status.has_processes();
         if !runs || state.started_at.is_some_and(|started_at| started_at > at) {
             return;
         }
@@ -404,7 +404,7 @@ impl Entry {
     /// did for too long.
     fn pause_before_next(&mut self, vitals: &Vitals) -> Option<Duration> {
         let expected = self.expected.as_mut()?;
-        let runs = matches!(vitals.status, ContainerStatus::Running | ContainerStatus::Paused);
+        let runs = vitals.status.has_processes();
         let contradicts = if expected.runs {
             // A run may have ended since; then an end is known that is later.
             !runs && vitals.finished_at.is_none_or(|at| at < expected.at)

@@ -54,7 +54,7 @@ impl Lens {
             .network_settings
             .as_ref()
             .and_then(|settings| settings.networks.as_ref());
-        let is_alive = matches!(vitals.status, ContainerStatus::Running | ContainerStatus::Paused);
+        let is_alive = vitals.status.has_processes();
         let words = answer.path.iter().chain(answer.args.iter().flatten());
         ContainerState {
             key: self.key(id),
@@ -112,21 +112,12 @@ impl Lens {
                 .map_or_else(|| "tcp".to_owned(), |protocol| protocol.to_string());
             (format!("{}/{protocol}", port.private_port), Vec::new())
         });
+        let name = own_name(row.names.as_deref().unwrap_or_default()).unwrap_or_default();
+        let status = row.state.map_or(ContainerStatus::Created, read_row_status);
         ContainerState {
-            key: self.key(id),
-            name: own_name(row.names.as_deref().unwrap_or_default())
-                .unwrap_or_default()
-                .to_owned(),
             image: row.image.clone().unwrap_or_default(),
             command: redact::command(row.command.as_deref().unwrap_or_default().split(' ')),
-            status: row.state.map_or(ContainerStatus::Created, read_row_status),
-            health: None,
             created: row.created.and_then(|seconds| Timestamp::from_second(seconds).ok()),
-            started_at: None,
-            finished_at: None,
-            exit_code: None,
-            oom_killed: false,
-            restart_count: 0,
             ports: ports.collect(),
             mounts: row.mounts.iter().flatten().map(read_mount).collect(),
             networks: networks
@@ -135,13 +126,11 @@ impl Lens {
                 .map(|(name, place)| (name.clone(), read_network(place)))
                 .collect(),
             reachable_at: self.reach.addresses(networks),
-            environment: Vec::new(),
             labels: redact::labels(row.labels.iter().flatten()),
-            start_period: Duration::ZERO,
             starts: lifecycle.starts(),
             starts_total: lifecycle.starts_total(),
             exit_unplanned: lifecycle.exit_unplanned(),
-            usage: None,
+            ..ContainerState::new(self.key(id), name, status)
         }
     }
 }

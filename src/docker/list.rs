@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bollard::models::ContainerSummary;
+use health_monitor_actors::model::compose_labels;
 
 /// A container as the list shows it, for those who only look once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl Listed {
 
     /// The Compose service that it belongs to.
     pub fn compose_service(&self) -> Option<&str> {
-        self.labels.get("com.docker.compose.service").map(String::as_str)
+        self.labels.get(compose_labels::SERVICE).map(String::as_str)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary, EndpointSettings};
+use health_monitor_actors::model::compose_labels;
 
 use super::{Engine, EngineError};
 
@@ -49,7 +50,7 @@ pub(super) async fn find(engine: &Engine, rows: &[ContainerSummary]) -> Result<O
     let labels = me.config.and_then(|config| config.labels).unwrap_or_default();
     Ok(Own {
         id: Some(id),
-        project: labels.get("com.docker.compose.project").cloned(),
+        project: labels.get(compose_labels::PROJECT).cloned(),
         networks: network_ids(&networks_of),
         uses_host_network: networks(&networks_of).any(|(name, _)| name == "host"),
     })

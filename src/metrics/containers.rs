@@ -82,7 +82,7 @@ fn write_state(text: &mut Text, rows: &[Row<'_>]) {
         "health_monitor_container_start_time_seconds",
         "When the container was started, in seconds since 1970; absent while it does not run.",
         each().filter_map(|(labels, container)| {
-            let started = container.started_at.filter(|_| units::is_up(container))?;
+            let started = container.started_at.filter(|_| container.status.has_processes())?;
             Some((labels, started.as_duration().as_secs_f64()))
         }),
     );

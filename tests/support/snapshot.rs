@@ -63,29 +63,11 @@ pub(crate) fn service(name: &str) -> ServiceBuilder {
 pub(crate) fn container(name: &str) -> ContainerBuilder {
     ContainerBuilder {
         state: ContainerState {
-            key: key(name),
-            name: name.to_owned(),
             image: format!("{name}:1"),
             command: format!("/usr/bin/{name}"),
-            status: ContainerStatus::Running,
-            health: None,
             created: Some(time("2023-05-26T11:59:58.5Z")),
             started_at: Some(time("2023-05-26T12:00:00Z")),
-            finished_at: None,
-            exit_code: None,
-            oom_killed: false,
-            restart_count: 0,
-            ports: BTreeMap::new(),
-            mounts: Vec::new(),
-            networks: BTreeMap::new(),
-            reachable_at: Vec::new(),
-            environment: Vec::new(),
-            labels: BTreeMap::new(),
-            start_period: Duration::ZERO,
-            starts: Vec::new(),
-            starts_total: 0,
-            exit_unplanned: false,
-            usage: None,
+            ..ContainerState::new(key(name), name, ContainerStatus::Running)
         },
     }
 }

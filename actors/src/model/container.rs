@@ -204,6 +204,35 @@ impl ContainerKey {
 // === impl ContainerState ===
 
 impl ContainerState {
+    /// A container of which no more is known than this.
+    pub fn new(key: ContainerKey, name: impl Into<String>, status: ContainerStatus) -> Self {
+        Self {
+            key,
+            name: name.into(),
+            image: String::new(),
+            command: String::new(),
+            status,
+            health: None,
+            created: None,
+            started_at: None,
+            finished_at: None,
+            exit_code: None,
+            oom_killed: false,
+            restart_count: 0,
+            ports: BTreeMap::new(),
+            mounts: Vec::new(),
+            networks: BTreeMap::new(),
+            reachable_at: Vec::new(),
+            environment: Vec::new(),
+            labels: BTreeMap::new(),
+            start_period: Duration::ZERO,
+            starts: Vec::new(),
+            starts_total: 0,
+            exit_unplanned: false,
+            usage: None,
+        }
+    }
+
     /// It runs and is not frozen.
     pub fn is_running(&self) -> bool {
         self.status == ContainerStatus::Running
@@ -228,6 +257,11 @@ impl ContainerStatus {
         ContainerStatus::Exited,
         ContainerStatus::Dead,
     ];
+
+    /// Its processes exist: it runs or is frozen.
+    pub fn has_processes(self) -> bool {
+        matches!(self, ContainerStatus::Running | ContainerStatus::Paused)
+    }
 
     /// Docker's word for it.
     pub fn as_str(self) -> &'static str {

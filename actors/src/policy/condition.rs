@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use crate::model::{ContainerState, ContainerStatus, DockerHealth, HealthVerdict, Moment, ServiceSpec};
+use crate::model::{ContainerState, ContainerStatus, DockerHealth, HealthVerdict, Moment, ServiceSpec, compose_labels};
 
 use super::ago;
 use super::crash_loop::crash_loop;
 
-/// Compose marks the container that takes another's place with this label.
-pub(super) const REPLACE_LABEL: &str = "com.docker.compose.replace";
 /// How long a container may take another's place.
 const REPLACING: Duration = Duration::from_secs(60);
 
@@ -45,7 +43,7 @@ pub(super) fn condition(spec: &ServiceSpec, container: &ContainerState, now: Mom
 }
 
 fn created(container: &ContainerState, now: Moment) -> Condition {
-    let Some(replaced) = container.label(REPLACE_LABEL) else {
+    let Some(replaced) = container.label(compose_labels::REPLACE) else {
         return Condition::Starting(format!("{}, not started yet", status_text(container)));
     };
     let age = container

@@ -1,6 +1,5 @@
 //! What the policies' tests share: a spec, containers, outcomes, and a small world in which time is told.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,33 +65,17 @@ pub(super) fn container_spec() -> ServiceSpec {
 /// A container that has been running for `up_for` at `now`, started once on request.
 pub(super) fn running(name: &str, up_for: Duration, now: Moment) -> ContainerState {
     let started_at = now.wall - up_for;
+    let key = ContainerKey {
+        engine: Arc::from("local"),
+        id: Arc::from(format!("{name:0<64}")),
+    };
     ContainerState {
-        key: ContainerKey {
-            engine: Arc::from("local"),
-            id: Arc::from(format!("{name:0<64}")),
-        },
-        name: name.to_owned(),
         image: "image".to_owned(),
-        command: String::new(),
-        status: ContainerStatus::Running,
-        health: None,
         created: Some(started_at),
         started_at: Some(started_at),
-        finished_at: None,
-        exit_code: None,
-        oom_killed: false,
-        restart_count: 0,
-        ports: BTreeMap::new(),
-        mounts: Vec::new(),
-        networks: BTreeMap::new(),
-        reachable_at: Vec::new(),
-        environment: Vec::new(),
-        labels: BTreeMap::new(),
-        start_period: Duration::ZERO,
         starts: vec![start_at(started_at, false)],
         starts_total: 1,
-        exit_unplanned: false,
-        usage: None,
+        ..ContainerState::new(key, name, ContainerStatus::Running)
     }
 }
 

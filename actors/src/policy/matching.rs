@@ -3,14 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::model::{Container, ContainerState};
-
-use super::condition::REPLACE_LABEL;
-
-const PROJECT_LABEL: &str = "com.docker.compose.project";
-const SERVICE_LABEL: &str = "com.docker.compose.service";
-/// `True` on containers of `docker compose run`.
-const ONE_OFF_LABEL: &str = "com.docker.compose.oneoff";
+use crate::model::{Container, ContainerState, compose_labels};
 
 /// The containers that were found for a service.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,19 +73,19 @@ impl ContainerIndex {
         self.by_id.insert(container.key.id.to_string(), Arc::clone(container));
         self.by_id
             .insert(container.key.short_id().to_owned(), Arc::clone(container));
-        if let Some(replaced) = container.label(REPLACE_LABEL)
+        if let Some(replaced) = container.label(compose_labels::REPLACE)
             && container.started_at.is_none()
         {
             self.replacements.insert(replaced.to_owned(), Arc::clone(container));
         }
         let is_one_off = container
-            .label(ONE_OFF_LABEL)
+            .label(compose_labels::ONE_OFF)
             .is_some_and(|value| value.eq_ignore_ascii_case("true"));
         if is_one_off {
             return;
         }
-        let is_in_project = project.is_none() || project == container.label(PROJECT_LABEL);
-        if let Some(service) = container.label(SERVICE_LABEL)
+        let is_in_project = project.is_none() || project == container.label(compose_labels::PROJECT);
+        if let Some(service) = container.label(compose_labels::SERVICE)
             && is_in_project
         {
             let group = self.by_service.entry(service.to_owned()).or_default();
@@ -112,8 +105,8 @@ impl ContainerIndex {
         let mut unlike = BTreeSet::new();
         let mut members = BTreeMap::new();
         for container in group {
-            unlike.insert(match container.label(SERVICE_LABEL) {
-                Some(service) => (container.label(PROJECT_LABEL), service),
+            unlike.insert(match container.label(compose_labels::SERVICE) {
+                Some(service) => (container.label(compose_labels::PROJECT), service),
                 None => (None, container.key.id.as_ref()),
             });
             let counted = self.successor(container);
@@ -127,7 +120,7 @@ impl ContainerIndex {
         // Where the replaced one still counts, its replacement does not yet.
         let replaced_runs = |container: &Arc<ContainerState>| {
             container.started_at.is_none()
-                && container.label(REPLACE_LABEL).is_some_and(|replaced| {
+                && container.label(compose_labels::REPLACE).is_some_and(|replaced| {
                     let old = self.by_name.get(replaced).or_else(|| self.by_id.get(replaced));
                     old.is_some_and(|old| old.key != container.key && old.is_running())
                 })
@@ -179,8 +172,8 @@ mod tests {
     }
 
     fn compose(name: &str, project: &str, service: &str, age: u64, now: Moment) -> ContainerState {
-        let container = with_label(running(name, seconds(age), now), PROJECT_LABEL, project);
-        with_label(container, SERVICE_LABEL, service)
+        let container = with_label(running(name, seconds(age), now), compose_labels::PROJECT, project);
+        with_label(container, compose_labels::SERVICE, service)
     }
 
     #[test]
@@ -203,7 +196,11 @@ mod tests {
         let containers = [
             compose("iot-app-2", "iot", "app", 5, now),
             compose("iot-app-1", "iot", "app", 9, now),
-            with_label(compose("iot-app-run-1", "iot", "app", 3, now), ONE_OFF_LABEL, "True"),
+            with_label(
+                compose("iot-app-run-1", "iot", "app", 3, now),
+                compose_labels::ONE_OFF,
+                "True",
+            ),
         ];
         assert_eq!(
             names(&index(&containers, Some("iot")), "app"),
@@ -245,9 +242,11 @@ mod tests {
         for names_old_by_id in [false, true] {
             let old = compose("kafka", "iot", "broker", 900, now);
             let replaced = if names_old_by_id { old.key.id.as_ref() } else { "kafka" };
-            let label = |container| with_label(container, REPLACE_LABEL, replaced);
-            let mut unborn = label(with_label(created("f00_kafka", now), SERVICE_LABEL, "broker"));
-            unborn.labels.insert(PROJECT_LABEL.to_owned(), "iot".to_owned());
+            let label = |container| with_label(container, compose_labels::REPLACE, replaced);
+            let mut unborn = label(with_label(created("f00_kafka", now), compose_labels::SERVICE, "broker"));
+            unborn
+                .labels
+                .insert(compose_labels::PROJECT.to_owned(), "iot".to_owned());
             let stopped = exited(&old, 143, now.wall);
             let renamed = ContainerState {
                 name: "kafka".to_owned(),
@@ -275,7 +274,11 @@ mod tests {
     #[test]
     fn a_container_that_once_replaced_another_stands_in_for_nobody() {
         let now = start();
-        let old_label = with_label(running("kafka-old", seconds(900), now), REPLACE_LABEL, "kafka");
+        let old_label = with_label(
+            running("kafka-old", seconds(900), now),
+            compose_labels::REPLACE,
+            "kafka",
+        );
         let kafka = exited(&running("kafka", seconds(9), now), 1, now.wall);
         assert_eq!(names(&index(&[old_label, kafka], None), "kafka"), ["kafka"]);
     }

@@ -1,6 +1,5 @@
 //! Services and containers to test with.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use health_monitor_actors::model::{
@@ -38,32 +37,19 @@ pub(crate) fn spec(name: &str) -> ServiceSpec {
 pub(crate) fn container(name: &str, status: ContainerStatus) -> ContainerState {
     let created = Timestamp::now() - Duration::from_secs(60);
     let has_ended = status == ContainerStatus::Exited;
+    let key = ContainerKey {
+        engine: "local".into(),
+        id: format!("{name:0>64}").into(),
+    };
     ContainerState {
-        key: ContainerKey {
-            engine: "local".into(),
-            id: format!("{name:0>64}").into(),
-        },
-        name: name.to_owned(),
         image: "image:1".to_owned(),
         command: "run".to_owned(),
-        status,
-        health: None,
         created: Some(created),
         started_at: Some(created),
         finished_at: has_ended.then(Timestamp::now),
         exit_code: has_ended.then_some(1),
-        oom_killed: false,
-        restart_count: 0,
-        ports: BTreeMap::new(),
-        mounts: Vec::new(),
-        networks: BTreeMap::new(),
-        reachable_at: Vec::new(),
-        environment: Vec::new(),
-        labels: BTreeMap::new(),
-        start_period: Duration::ZERO,
-        starts: Vec::new(),
         starts_total: 1,
         exit_unplanned: has_ended,
-        usage: None,
+        ..ContainerState::new(key, name, status)
     }
 }

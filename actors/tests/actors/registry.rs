@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use health_monitor_actors::model::{
     ChangeKind, Container, ContainerStatus, EngineState, FailureKind, Moment, Outcome, ServiceName, ServiceSpec,
-    Status, Verdict,
+    Status, Verdict, compose_labels,
 };
 use health_monitor_actors::policy::PolicyState;
 use health_monitor_actors::registry::{
@@ -305,10 +305,8 @@ async fn compose_services_are_looked_for_in_the_monitors_own_project() {
         let mut found = container(&format!("{project}-db-1"), ContainerStatus::Running);
         found
             .labels
-            .insert("com.docker.compose.project".to_owned(), project.to_owned());
-        found
-            .labels
-            .insert("com.docker.compose.service".to_owned(), "db".to_owned());
+            .insert(compose_labels::PROJECT.to_owned(), project.to_owned());
+        found.labels.insert(compose_labels::SERVICE.to_owned(), "db".to_owned());
         found
     };
     registry

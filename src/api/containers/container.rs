@@ -96,7 +96,7 @@ pub(in crate::api) async fn get(name: web::Path<String>, state: web::Data<ApiSta
 
 impl<'a> ContainerDetails<'a> {
     fn of(container: &'a ContainerState, snapshot: &'a Snapshot) -> Self {
-        let has_ended = !units::is_up(container);
+        let has_ended = !container.status.has_processes();
         let health = container.health.as_ref();
         let bears = snapshot
             .services

@@ -1,6 +1,6 @@
 //! Sentences in `/health` for the person who wonders why it shows what it shows.
 
-use health_monitor_actors::model::{ContainerState, EngineState, Snapshot};
+use health_monitor_actors::model::{ContainerState, EngineState, Snapshot, compose_labels};
 
 /// The monitor's own container, by the name that the specification gives it.
 const OWN_NAME: &str = "health-monitor";
@@ -34,7 +34,7 @@ fn none_exists(snapshot: &Snapshot) -> bool {
 /// Running containers besides the monitor's own.
 fn strangers(snapshot: &Snapshot) -> usize {
     let is_own = |container: &ContainerState| {
-        container.name == OWN_NAME || container.label("com.docker.compose.service") == Some(OWN_NAME)
+        container.name == OWN_NAME || container.label(compose_labels::SERVICE) == Some(OWN_NAME)
     };
     let containers = snapshot.containers.values();
     containers

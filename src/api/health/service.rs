@@ -12,7 +12,6 @@ use super::http_status;
 use crate::api::error::shown;
 use crate::api::wire::{self, Micros, Millis};
 use crate::api::{ApiError, ApiState, query};
-use crate::units;
 
 /// The specified fields in the specified order, then ours. The container fields are null without a container and while
 /// Docker is away; with several containers the oldest is shown.
@@ -185,7 +184,7 @@ impl Breaker {
 
 impl<'a> ServiceContainer<'a> {
     fn of(container: &'a ContainerState, now: Timestamp) -> Self {
-        let is_up = units::is_up(container);
+        let is_up = container.status.has_processes();
         let began = container.started_at.filter(|_| is_up);
         Self {
             name: &container.name,

@@ -3,13 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use health_monitor_actors::model::ServiceName;
+use health_monitor_actors::model::{ServiceName, compose_labels};
 
 use super::fit::{Fit, fit};
-
-const PROJECT_LABEL: &str = "com.docker.compose.project";
-const SERVICE_LABEL: &str = "com.docker.compose.service";
-const DEPENDS_ON_LABEL: &str = "com.docker.compose.depends_on";
 
 /// A container that runs, as far as its configuration depends on it.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +28,10 @@ struct Proposal<'a> {
 
 /// The text of a configuration file for these containers.
 pub(super) fn write(containers: &[Seen]) -> String {
-    let projects: BTreeSet<&str> = containers.iter().filter_map(|seen| seen.label(PROJECT_LABEL)).collect();
+    let projects: BTreeSet<&str> = containers
+        .iter()
+        .filter_map(|seen| seen.label(compose_labels::PROJECT))
+        .collect();
     let project = match projects.iter().collect::<Vec<_>>().as_slice() {
         [project] => Some(**project),
         _ => None,
@@ -115,7 +114,7 @@ impl Seen {
 
     /// The Compose service where there is one project, whose services therefore differ; else the container's name.
     fn service_name(&self, project: Option<&str>) -> String {
-        let of_compose = self.label(SERVICE_LABEL).filter(|_| project.is_some());
+        let of_compose = self.label(compose_labels::SERVICE).filter(|_| project.is_some());
         let name = of_compose.unwrap_or(&self.name);
         if ServiceName::new(name).is_ok() {
             return name.to_owned();
@@ -131,7 +130,7 @@ impl Seen {
 
     /// What Compose starts before it: `db:service_healthy:false,broker:service_started:true`.
     fn dependencies(&self) -> Vec<String> {
-        let stated = self.label(DEPENDS_ON_LABEL).unwrap_or_default().split(',');
+        let stated = self.label(compose_labels::DEPENDS_ON).unwrap_or_default().split(',');
         let names = stated.filter_map(|part| part.split(':').next());
         names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
     }
@@ -158,7 +157,7 @@ impl Proposal<'_> {
                 lines.extend(self.hints(fit.check));
             }
         }
-        if self.seen.name != self.name && self.seen.label(SERVICE_LABEL) != Some(self.name.as_str()) {
+        if self.seen.name != self.name && self.seen.label(compose_labels::SERVICE) != Some(self.name.as_str()) {
             lines.push(format!("container = {}", quoted(&self.seen.name)));
         }
         if !self.depends_on.is_empty() {
@@ -261,10 +260,10 @@ mod tests {
 
     #[test]
     fn a_compose_project_gets_its_services_and_their_dependencies() {
-        let of = |service: &'static str| [(PROJECT_LABEL, "shop"), (SERVICE_LABEL, service)];
+        let of = |service: &'static str| [(compose_labels::PROJECT, "shop"), (compose_labels::SERVICE, service)];
         let mut web = seen("shop-web-1", "shop/web", &[8080], &of("web"));
         web.labels.insert(
-            DEPENDS_ON_LABEL.to_owned(),
+            compose_labels::DEPENDS_ON.to_owned(),
             "db:service_healthy:false,gone:service_started:false".to_owned(),
         );
         let settings = settings_of(&[
@@ -294,13 +293,13 @@ mod tests {
                 "one-db-1",
                 "postgres",
                 &[],
-                &[(PROJECT_LABEL, "one"), (SERVICE_LABEL, "db")],
+                &[(compose_labels::PROJECT, "one"), (compose_labels::SERVICE, "db")],
             ),
             seen(
                 "two-db-1",
                 "postgres",
                 &[],
-                &[(PROJECT_LABEL, "two"), (SERVICE_LABEL, "db")],
+                &[(compose_labels::PROJECT, "two"), (compose_labels::SERVICE, "db")],
             ),
             seen("_odd.name", "thing\" \n", &[], &[]),
         ]);

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::model::{
     Container, ContainerStatus, DockerHealth, EngineState, FailureKind, HealthVerdict, ServiceSpec, Status, Thresholds,
-    Verdict,
+    Verdict, compose_labels,
 };
 
 use super::super::fixtures::*;
@@ -75,7 +75,7 @@ fn being_replaced_by_compose_is_starting_for_a_minute() {
     world.passes();
     world.has(vec![with_label(
         created("new_kafka", world.now),
-        "com.docker.compose.replace",
+        compose_labels::REPLACE,
         "kafka",
     )]);
     assert_says(&world, Status::Starting, "being replaced");
@@ -89,7 +89,7 @@ fn being_replaced_by_compose_is_starting_for_a_minute() {
 fn a_label_of_an_earlier_replacement_means_nothing_while_the_container_runs() {
     let mut world = World::new(spec());
     let replaced = running("kafka", seconds(20), world.now);
-    world.has(vec![with_label(replaced, "com.docker.compose.replace", "kafka")]);
+    world.has(vec![with_label(replaced, compose_labels::REPLACE, "kafka")]);
     world.passes();
     assert_says(&world, Status::Healthy, "3 brokers");
 }
