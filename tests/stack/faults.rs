@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::docker::{Undo, docker};
+use crate::docker::{Undo, compose, docker};
+use crate::monitor::Monitor;
 use crate::stack::{SERVICES, turn};
 use crate::wait::seconds;
 
@@ -16,11 +17,80 @@ async fn stopped() {
     let turn = turn().await;
     for name in SERVICES {
         let _undo = Undo::by(&["docker", "start", name]);
-        docker(&["stop", "--time", "5", name]).await;
-        turn.monitor
-            .wait_for(name, "unhealthy", "Container status: exited (exit code ", SOON)
-            .await;
+        docker(&["stop", "--time", "10", name]).await;
+        let reason = "Container status: exited (exit code ";
+        let stopped = turn.monitor.wait_for(name, "unhealthy", reason, SOON).await;
+        assert!(!stopped.reason.contains("memory"), "{stopped:?}");
+        assert_eq!(stopped.container_status.as_deref(), Some("exited"), "{stopped:?}");
+        assert_eq!(overall(&turn.monitor).await, "unhealthy");
+        if name == "zookeeper" {
+            let kafka = turn.monitor.service("kafka").await;
+            assert!(kafka.dependency_unhealthy, "{kafka:?}");
+        }
         docker(&["start", name]).await;
         turn.monitor.healthy(name, AGAIN).await;
     }
+}
+
+#[tokio::test]
+async fn killed() {
+    let turn = turn().await;
+    for name in SERVICES {
+        let _undo = Undo::by(&["docker", "start", name]);
+        docker(&["kill", name]).await;
+        let reason = "Container status: exited (exit code 137, just now)";
+        turn.monitor.wait_for(name, "unhealthy", reason, SOON).await;
+        docker(&["start", name]).await;
+        turn.monitor.healthy(name, AGAIN).await;
+    }
+}
+
+#[tokio::test]
+async fn paused() {
+    let turn = turn().await;
+    for name in SERVICES {
+        let _undo = Undo::by(&["docker", "unpause", name]);
+        docker(&["pause", name]).await;
+        let reason = "Container status: paused (docker unpause resumes it)";
+        turn.monitor.wait_for(name, "unhealthy", reason, SOON).await;
+        docker(&["unpause", name]).await;
+        turn.monitor.healthy(name, AGAIN).await;
+    }
+}
+
+#[tokio::test]
+async fn removed() {
+    let turn = turn().await;
+    for name in ["mosquitto", "f2-simulator"] {
+        docker(&["rm", "--force", name]).await;
+        let reason = format!("container '{name}' does not exist");
+        let removed = turn.monitor.wait_for(name, "not_found", &reason, SOON).await;
+        assert_eq!(removed.container_id, None);
+        compose(&["up", "--detach", "--no-build", "--no-deps", name]).await;
+        turn.monitor.healthy(name, AGAIN).await;
+    }
+}
+
+#[tokio::test]
+async fn recreated_by_compose() {
+    let turn = turn().await;
+    for name in SERVICES {
+        let before = turn.monitor.service(name).await;
+        let recreate = ["up", "--detach", "--no-build", "--no-deps", "--force-recreate", name];
+        let seen = turn.monitor.watch(name, compose(&recreate)).await;
+        for (status, reason) in &seen {
+            println!("{name}: {status}: {reason}");
+            assert!(["healthy", "starting"].contains(&&**status), "{name}: {seen:?}");
+        }
+        let told = ("starting".to_owned(), "being replaced by Compose".to_owned());
+        assert!(seen.contains(&told), "{name}: {seen:?}");
+        turn.monitor.healthy(name, AGAIN).await;
+        let after = turn.monitor.service(name).await;
+        assert_ne!(before.container_id, after.container_id);
+    }
+}
+
+async fn overall(monitor: &Monitor) -> String {
+    let (_, health) = monitor.get("/health").await;
+    health["status"].as_str().unwrap_or_default().to_owned()
 }

@@ -3,8 +3,8 @@
 //!
 //! The stack is the one that `make stack-up` (or `make test`) brings up. Without it these tests fail.
 
-#![allow(dead_code, reason = "helpers of tests that are being written")]
-
+#[cfg(test)]
+mod containers;
 #[cfg(test)]
 mod docker;
 #[cfg(test)]
@@ -12,9 +12,15 @@ mod faults;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod kafka;
+#[cfg(test)]
 mod monitor;
 #[cfg(test)]
 mod observe;
+#[cfg(test)]
+mod protocols;
+#[cfg(test)]
+mod quick;
 #[cfg(test)]
 mod service;
 #[cfg(test)]

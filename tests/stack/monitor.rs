@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::docker::{Made, docker, unique};
 use crate::service::Service;
 use crate::stack::{SERVICES, Stack};
-use crate::wait::{seconds, until};
+use crate::wait::{STEP, seconds, until};
 
 /// A running monitor.
 pub(crate) struct Monitor {
@@ -110,8 +110,8 @@ impl Monitor {
         .await
     }
 
-    /// Waits until a service has this status and a reason that holds this text, and answers the whole reason.
-    pub(crate) async fn wait_for(&self, name: &str, status: &str, reason: &str, limit: Duration) -> String {
+    /// Waits until a service has this status and a reason that holds this text, and answers what it says.
+    pub(crate) async fn wait_for(&self, name: &str, status: &str, reason: &str, limit: Duration) -> Service {
         let what = format!("{name} {status}: …{reason}…");
         let service = until(&what, limit, async || {
             let service = self.service(name).await;
@@ -123,7 +123,26 @@ impl Monitor {
         })
         .await;
         println!("{name}: {status}: {}", service.reason);
-        service.reason
+        service
+    }
+
+    /// Every different status and reason that it tells of a service while something is done, in their order.
+    pub(crate) async fn watch<T>(&self, name: &str, work: impl Future<Output = T>) -> Vec<(String, String)> {
+        let mut seen: Vec<(String, String)> = Vec::new();
+        let look = async {
+            loop {
+                let Service { status, reason, .. } = self.service(name).await;
+                if seen.last().is_none_or(|(last, why)| (last, why) != (&status, &reason)) {
+                    seen.push((status, reason));
+                }
+                tokio::time::sleep(STEP).await;
+            }
+        };
+        tokio::select! {
+            () = look => {}
+            _ = work => {}
+        }
+        seen
     }
 
     /// Waits until a service is healthy.
