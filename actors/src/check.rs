@@ -67,7 +67,20 @@ impl Attempt {
     /// Where Docker says that `host` is, for when its name does not resolve: the reachable addresses of the service's
     /// running containers that bear the name.
     pub fn known_addresses(&self, host: &str) -> Vec<IpAddr> {
-        let bears_name = |container: &ContainerState| {
+        let running = self.running(host);
+        running
+            .flat_map(|container| container.reachable_at.iter().copied())
+            .collect()
+    }
+
+    /// A running container of the service bears the name `host`, but none at an address that the monitor can reach.
+    pub fn is_cut_off(&self, host: &str) -> bool {
+        self.running(host).next().is_some() && self.known_addresses(host).is_empty()
+    }
+
+    /// The service's running containers that bear this name.
+    fn running(&self, host: &str) -> impl Iterator<Item = &Arc<ContainerState>> {
+        let bears_name = move |container: &ContainerState| {
             container.name == host
                 || container.label(compose_labels::SERVICE) == Some(host)
                 || container
@@ -75,13 +88,8 @@ impl Attempt {
                     .values()
                     .any(|network| network.aliases.iter().any(|alias| alias == host))
         };
-        let running = self
-            .containers
-            .iter()
-            .filter(|container| container.is_running() && bears_name(container));
-        running
-            .flat_map(|container| container.reachable_at.iter().copied())
-            .collect()
+        let containers = self.containers.iter();
+        containers.filter(move |container| container.is_running() && bears_name(container))
     }
 }
 

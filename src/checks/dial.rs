@@ -73,6 +73,10 @@ pub(super) async fn dial(address: &Address, attempt: &Attempt, deadline: Deadlin
                 unresolved: None,
             })
         }
+        Err(failure) if failure.kind == FailureKind::NameNotFound && attempt.is_cut_off(&address.host) => {
+            let why = "its container runs, but shares no network with the monitor (docker network connect)";
+            Err(CheckFailure::new(failure.kind, format!("{}: {why}", failure.reason)))
+        }
         Err(failure) if known.is_empty() => Err(failure),
         Err(failure) => {
             let known: Vec<_> = known.iter().map(|ip| SocketAddr::new(*ip, address.port)).collect();

@@ -40,7 +40,8 @@ pub(super) fn condition_of_all(spec: &ServiceSpec, containers: &[Arc<ContainerSt
     }
     let mut reason = format!("{usable} of {total} containers work");
     if usable < needed {
-        reason.push_str(&format!(", {needed} are needed"));
+        let are = if needed == 1 { "is" } else { "are" };
+        reason.push_str(&format!(", {needed} {are} needed"));
     }
     for finding in findings {
         reason.push_str("; ");
