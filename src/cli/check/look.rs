@@ -97,7 +97,7 @@ impl Handler<EngineChanged> for Listener {
                 let found = ContainerIndex::new(self.containers.values(), self.project.as_deref());
                 self.say(Ok(found));
             }
-            EngineState::Down { reason, .. } => self.say(Err(reason)),
+            EngineState::Down { reason, .. } => self.say(Err(format!("Docker daemon unavailable: {reason}"))),
             EngineState::Connecting | EngineState::Disabled => {}
         }
     }
