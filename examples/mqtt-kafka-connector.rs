@@ -20,8 +20,7 @@ use shared::Backoff;
 const MQTT_FILTER: &str = "f2/+/readings";
 const KAFKA_TOPIC: &str = "device-readings";
 
-/// More than a broker sends ahead of acknowledgements (Mosquitto: 20), so that waiting for Kafka never keeps the MQTT
-/// connection from its keep-alive.
+/// Acknowledgements that wait for the connection to send them.
 const WAITING: usize = 100;
 
 #[tokio::main(flavor = "current_thread")]
@@ -46,7 +45,9 @@ async fn main() -> anyhow::Result<()> {
     options.set_clean_session(false);
     options.set_manual_acks(true);
     let (client, connection) = AsyncClient::new(options, WAITING);
-    let (sender, receiver) = mpsc::channel(WAITING);
+    // Not bounded here, but by what the broker keeps for a session: with a bound the loop that sends acknowledgements would
+    // wait for the one that makes them, and the other way round, when a broker sends its backlog at once.
+    let (sender, receiver) = mpsc::unbounded_channel();
 
     tokio::select! {
         () = receive(&client, connection, sender) => {}
@@ -56,7 +57,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn receive(client: &AsyncClient, mut connection: EventLoop, sender: mpsc::Sender<Publish>) {
+async fn receive(client: &AsyncClient, mut connection: EventLoop, sender: mpsc::UnboundedSender<Publish>) {
     let mut backoff = Backoff::default();
     loop {
         match connection.poll().await {
@@ -69,7 +70,7 @@ async fn receive(client: &AsyncClient, mut connection: EventLoop, sender: mpsc::
                 }
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => {
-                if sender.send(publish).await.is_err() {
+                if sender.send(publish).is_err() {
                     return;
                 }
             }
@@ -84,7 +85,7 @@ async fn receive(client: &AsyncClient, mut connection: EventLoop, sender: mpsc::
 
 async fn forward(
     client: &AsyncClient,
-    mut receiver: mpsc::Receiver<Publish>,
+    mut receiver: mpsc::UnboundedReceiver<Publish>,
     producer: &FutureProducer,
 ) -> anyhow::Result<()> {
     while let Some(publish) = receiver.recv().await {
