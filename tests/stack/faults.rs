@@ -1,10 +1,12 @@
-//! Every service turned off in turn, by what happens to its container, as the stack's own monitor sees it.
+//! Every service turned off by what happens to its container, as the stack's own monitor sees it.
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use crate::docker::{Undo, compose, docker};
 use crate::monitor::Monitor;
-use crate::stack::{SERVICES, turn};
+use crate::stack::turn;
 use crate::wait::seconds;
 
 /// What an event tells is known at once; this is for the machine's other work.
@@ -12,10 +14,26 @@ const SOON: Duration = seconds(10);
 /// Until a service works again: some of them start slowly.
 const AGAIN: Duration = seconds(60);
 
+/// The nine services. Those of a chain take their turns, the chains go side by side.
+const CHAINS: [&[&str]; 3] = [
+    &["zookeeper", "kafka"],
+    &["mosquitto", "f2-simulator", "mqtt-kafka-connector"],
+    &["postgres", "timescaledb", "data-processor", "kafka-timescale-sink"],
+];
+
+async fn with_each(fault: impl AsyncFn(&'static str)) {
+    let in_turn = CHAINS.iter().map(async |chain| {
+        for name in *chain {
+            fault(name).await;
+        }
+    });
+    join_all(in_turn).await;
+}
+
 #[tokio::test]
 async fn stopped() {
     let turn = turn().await;
-    for name in SERVICES {
+    with_each(async |name| {
         let _undo = Undo::by(&["docker", "start", name]);
         docker(&["stop", "--time", "10", name]).await;
         let reason = "Container status: exited (exit code ";
@@ -29,33 +47,36 @@ async fn stopped() {
         }
         docker(&["start", name]).await;
         turn.monitor.healthy(name, AGAIN).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn killed() {
     let turn = turn().await;
-    for name in SERVICES {
+    with_each(async |name| {
         let _undo = Undo::by(&["docker", "start", name]);
         docker(&["kill", name]).await;
         let reason = "Container status: exited (exit code 137, just now)";
         turn.monitor.wait_for(name, "unhealthy", reason, SOON).await;
         docker(&["start", name]).await;
         turn.monitor.healthy(name, AGAIN).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn paused() {
     let turn = turn().await;
-    for name in SERVICES {
+    with_each(async |name| {
         let _undo = Undo::by(&["docker", "unpause", name]);
         docker(&["pause", name]).await;
         let reason = "Container status: paused (docker unpause resumes it)";
         turn.monitor.wait_for(name, "unhealthy", reason, SOON).await;
         docker(&["unpause", name]).await;
         turn.monitor.healthy(name, AGAIN).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -74,7 +95,7 @@ async fn removed() {
 #[tokio::test]
 async fn recreated_by_compose() {
     let turn = turn().await;
-    for name in SERVICES {
+    with_each(async |name| {
         let before = turn.monitor.service(name).await;
         let recreate = ["up", "--detach", "--no-build", "--no-deps", "--force-recreate", name];
         let seen = turn.monitor.watch(name, compose(&recreate)).await;
@@ -87,7 +108,8 @@ async fn recreated_by_compose() {
         turn.monitor.healthy(name, AGAIN).await;
         let after = turn.monitor.service(name).await;
         assert_ne!(before.container_id, after.container_id);
-    }
+    })
+    .await;
 }
 
 async fn overall(monitor: &Monitor) -> String {

@@ -8,17 +8,24 @@ mod containers;
 #[cfg(test)]
 mod docker;
 #[cfg(test)]
+mod docker_away;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]
+mod latency;
+#[cfg(test)]
 mod monitor;
 #[cfg(test)]
 mod observe;
 #[cfg(test)]
 mod protocols;
+#[cfg(test)]
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[cfg(test)]
 mod quick;
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Monitor {
         let mount = format!("{}:/etc/health-monitor/config.toml:ro", file.display());
         let mut arguments = vec!["--network", stack.variable("STACK_NETWORK")];
         arguments.extend(["--user=root", "--publish=127.0.0.1::8000", "--volume", &mount]);
-        if !options.iter().any(|option| option.contains("docker.sock")) {
+        if !options.iter().any(|option| option.contains("DOCKER_HOST")) {
             arguments.push("--volume=/var/run/docker.sock:/var/run/docker.sock:ro");
         }
         arguments.extend(options);
@@ -95,6 +95,29 @@ impl Monitor {
         let (status, document) = self.get(&format!("/health/{name}")).await;
         assert_eq!(status, StatusCode::OK, "{name}: {document}");
         serde_json::from_value(document).unwrap()
+    }
+
+    /// Every status that it tells of any service while something is done, in their order for each service.
+    pub(crate) async fn watch_all<T>(&self, work: impl Future<Output = T>) -> Vec<(String, String)> {
+        let mut seen: Vec<(String, String)> = Vec::new();
+        let look = async {
+            loop {
+                let (_, health) = self.get("/health").await;
+                for (name, status) in health["services"].as_object().unwrap() {
+                    let told = (name.clone(), status.as_str().unwrap_or_default().to_owned());
+                    let last = seen.iter().rev().find(|(known, _)| known == name);
+                    if last != Some(&told) {
+                        seen.push(told);
+                    }
+                }
+                tokio::time::sleep(STEP).await;
+            }
+        };
+        tokio::select! {
+            () = look => {}
+            _ = work => {}
+        }
+        seen
     }
 
     /// Waits until it says this of a service, and answers what it says.

@@ -1,83 +1,100 @@
-//! Faults that leave a container running, so that only the check can find them.
+//! Faults that leave a container running, so that only the check can find them. They befall all services of a protocol at
+//! the same time: each is a service of its own.
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use crate::docker::{Undo, docker, pid_of, run};
+use crate::monitor::Monitor;
 use crate::quick::{DETECTED, SPOKEN, Spoken, quick};
 use crate::stack::turn;
 use crate::wait::seconds;
 
-/// Until a service works again for a monitor that looks often.
-const AGAIN: Duration = seconds(30);
+/// Until every service works again.
+const AGAIN: Duration = seconds(60);
 /// Within this the stack's own monitor, with its default times, knows of a protocol's failure: interval + 2 × timeout +
 /// retry interval are 22 s.
-const DETECTED_BY_DEFAULT: Duration = seconds(30);
+const DETECTED_BY_DEFAULT: Duration = seconds(40);
 
-/// The arguments with which `nsenter` runs `iptables` in a container's network.
-fn firewall<'a>(pid: &'a str, rule: &[&'a str]) -> Vec<&'a str> {
-    [&["--target", pid, "--net", "iptables"], rule].concat()
+/// Blocks a service's port in the network of its container, until what it answers is dropped. Within the container, where
+/// its HEALTHCHECK asks, the port stays open.
+async fn block(service: &Spoken, target: &[&str]) -> Undo {
+    let pid = pid_of(service.name).await;
+    let to_the_port = [
+        "--in-interface",
+        "eth0",
+        "--protocol",
+        "tcp",
+        "--dport",
+        service.port,
+        "--jump",
+    ];
+    let rule = |verb| {
+        [
+            &["--target", &pid, "--net", "iptables", verb, "INPUT"],
+            &to_the_port[..],
+            target,
+        ]
+        .concat()
+    };
+    let undo = Undo::by(&[&["nsenter"], &rule("--delete")[..]].concat());
+    run("nsenter", &rule("--insert")).await;
+    undo
+}
+
+/// Blocks every port, and waits until both monitors tell of each service that it is unhealthy, for this reason.
+async fn blocked(turn: &Monitor, monitor: &Monitor, target: &[&str], why: &str) {
+    monitor.all_healthy(AGAIN).await;
+    let undo = join_all(SPOKEN.iter().map(|service| block(service, target))).await;
+    join_all(SPOKEN.iter().map(async |Spoken { name, port }| {
+        let reason = format!("cannot connect to {name}:{port} (");
+        let (quick, default) = tokio::join!(
+            monitor.wait_for(name, "unhealthy", &reason, DETECTED),
+            turn.wait_for(name, "unhealthy", &reason, DETECTED_BY_DEFAULT),
+        );
+        for told in [quick, default] {
+            assert!(told.reason.contains(why), "{}", told.reason);
+        }
+    }))
+    .await;
+    drop(undo);
+    monitor.all_healthy(AGAIN).await;
 }
 
 #[tokio::test]
-async fn listener_blocked() {
+async fn listener_that_refuses() {
     let turn = turn().await;
-    let monitor = quick("blocked", &[]).await;
-    for (what, reject) in [("refused", true), ("silent", false)] {
-        for Spoken { name, port } in SPOKEN {
-            let mut rule = vec![
-                "INPUT",
-                "--in-interface",
-                "eth0",
-                "--protocol",
-                "tcp",
-                "--dport",
-                port,
-                "--jump",
-            ];
-            rule.extend(if reject {
-                &["REJECT", "--reject-with", "tcp-reset"][..]
-            } else {
-                &["DROP"]
-            });
-            let pid = pid_of(name).await;
-            let block = firewall(&pid, &[&["--insert"], &rule[..]].concat());
-            let unblock = firewall(&pid, &[&["--delete"], &rule[..]].concat());
-            monitor.healthy(name, AGAIN).await;
-            let undo = Undo::by(&[&["nsenter"], &unblock[..]].concat());
-            run("nsenter", &block).await;
-            let reason = format!("cannot connect to {name}:{port} (");
-            let blocked = monitor.wait_for(name, "unhealthy", &reason, DETECTED).await;
-            let tells = if reject {
-                "connection refused, nothing listens on that port"
-            } else {
-                "no answer within"
-            };
-            assert!(blocked.reason.contains(tells), "{what}: {}", blocked.reason);
-            if name == "mosquitto" && !reject {
-                turn.monitor
-                    .wait_for(name, "unhealthy", &reason, DETECTED_BY_DEFAULT)
-                    .await;
-            }
-            drop(undo);
-            monitor.healthy(name, AGAIN).await;
-        }
-    }
-    turn.monitor.all_healthy(seconds(60)).await;
+    let monitor = quick("refusing", &[]).await;
+    let why = "): connection refused, nothing listens on that port";
+    blocked(&turn.monitor, &monitor, &["REJECT", "--reject-with", "tcp-reset"], why).await;
+    turn.monitor.all_healthy(AGAIN).await;
+}
+
+#[tokio::test]
+async fn listener_that_does_not_answer() {
+    let turn = turn().await;
+    let monitor = quick("silent", &[]).await;
+    blocked(&turn.monitor, &monitor, &["DROP"], "): no answer within ").await;
+    turn.monitor.all_healthy(AGAIN).await;
 }
 
 #[tokio::test]
 async fn main_process_stopped_by_a_signal() {
     let turn = turn().await;
-    let monitor = quick("sigstop", &[]).await;
-    for Spoken { name, .. } in SPOKEN {
-        monitor.healthy(name, AGAIN).await;
-        let undo = Undo::by(&["docker", "kill", "--signal=CONT", name]);
+    let monitor = quick("stopped", &[]).await;
+    monitor.all_healthy(AGAIN).await;
+    join_all(SPOKEN.iter().map(async |Spoken { name, port }| {
+        let _undo = Undo::by(&["docker", "kill", "--signal=CONT", name]);
         docker(&["kill", "--signal=STOP", name]).await;
-        monitor.wait_for(name, "unhealthy", "within", DETECTED).await;
-        drop(undo);
-        monitor.healthy(name, AGAIN).await;
-    }
-    turn.monitor.all_healthy(seconds(60)).await;
+        let reason = format!("connected to {name}:{port}, but ");
+        let told = monitor.wait_for(name, "unhealthy", &reason, DETECTED).await;
+        assert!(told.reason.contains(" within "), "{}", told.reason);
+        assert_eq!(told.container_status.as_deref(), Some("running"));
+    }))
+    .await;
+    monitor.all_healthy(AGAIN).await;
+    turn.monitor.all_healthy(AGAIN).await;
 }
 
 #[tokio::test]
@@ -85,16 +102,17 @@ async fn network_disconnected() {
     let turn = turn().await;
     let network = turn.stack.variable("STACK_NETWORK");
     let monitor = quick("disconnected", &[]).await;
-    for Spoken { name, .. } in SPOKEN {
-        monitor.healthy(name, AGAIN).await;
-        let connect = ["network", "connect", "--alias", name, network, name];
-        let undo = Undo::by(&[&["docker"], &connect[..]].concat());
+    monitor.all_healthy(AGAIN).await;
+    join_all(SPOKEN.iter().map(async |Spoken { name, .. }| {
+        let _undo = Undo::by(&["docker", "network", "connect", "--alias", name, network, name]);
         docker(&["network", "disconnect", network, name]).await;
-        monitor.wait_for(name, "unhealthy", "", DETECTED).await;
-        drop(undo);
-        monitor.healthy(name, AGAIN).await;
-    }
-    turn.monitor.all_healthy(seconds(60)).await;
+        let reason =
+            format!("the name {name} does not exist: its container runs, but shares no network with the monitor");
+        monitor.wait_for(name, "unhealthy", &reason, DETECTED).await;
+    }))
+    .await;
+    monitor.all_healthy(AGAIN).await;
+    turn.monitor.all_healthy(AGAIN).await;
 }
 
 #[tokio::test]
@@ -109,14 +127,8 @@ async fn wrong_password() {
     });
     let monitor = quick("password", &[&wrong[0], &wrong[1]]).await;
     for name in names {
-        let refused = monitor
-            .wait_for(name, "unhealthy", "password authentication failed", DETECTED)
-            .await;
-        assert!(
-            refused.reason.contains("(postgres on database postgres)"),
-            "{}",
-            refused.reason
-        );
+        let reason = format!("{name}:5432 says: FATAL 28P01: password authentication failed for user");
+        monitor.wait_for(name, "unhealthy", &reason, DETECTED).await;
         let right = turn.monitor.service(name).await;
         assert_eq!(right.status, "healthy", "{right:?}");
     }

@@ -1,7 +1,10 @@
 //! A socket in front of the engine's that can be cut, hang, and come back, and that tells what was asked.
 
-use std::path::PathBuf;
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -9,8 +12,8 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::collector::LIMIT;
-use crate::containers;
+/// How long a test waits for a request or for connections.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// How the engine behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +70,12 @@ impl Proxy {
         }
     }
 
+    /// The folder in which the socket lies, as `docker.sock`.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where it is, as `DOCKER_HOST` says it.
     pub(crate) fn host(&self) -> String {
         format!("unix://{}", self.folder.path().join("docker.sock").display())
     }
@@ -108,6 +117,12 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// The socket of `DOCKER_HOST`, else the local one.
+fn engine() -> String {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    host.replace("unix://", "")
 }
 
 async fn serve(path: PathBuf, first: UnixListener, mut mode: watch::Receiver<Mode>, shared: Arc<Shared>) {
@@ -159,7 +174,7 @@ async fn converse(mut client: UnixStream, mode: &mut watch::Receiver<Mode>, shar
     if let Some(events) = shared.events.as_ref().filter(|_| is_events) {
         return make_events(client, events.subscribe()).await;
     }
-    let socket = containers::host().replace("unix://", "");
+    let socket = engine();
     let mut engine = UnixStream::connect(socket).await.expect("a running engine");
     engine.write_all(&head).await.unwrap();
     let (mut from_client, mut to_client) = client.split();
