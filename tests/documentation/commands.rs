@@ -240,7 +240,6 @@ fn check_monitor(arguments: &[String]) -> Result<(), String> {
 fn check_docker(arguments: &[String]) -> Result<(), String> {
     let mut rest = arguments;
     let mut subcommand: Vec<&str> = Vec::new();
-    let mut options: Vec<&str> = Vec::new();
     if let Some((plugin, after)) = arguments.split_first()
         && matches!(plugin.as_str(), "compose" | "buildx")
     {
@@ -268,19 +267,26 @@ fn check_docker(arguments: &[String]) -> Result<(), String> {
     if !is_known {
         return Err(format!("'{usage}' is no subcommand"));
     }
-    for (index, argument) in arguments.iter().enumerate() {
-        if argument.starts_with("--") {
+    // What follows the image or the container is a command inside.
+    let runs_inside = matches!(verb.as_str(), "run" | "exec");
+    let inside = arguments
+        .iter()
+        .position(|argument| runs_inside && argument == "health-monitor");
+    if let Some(index) = inside {
+        let within = &arguments[index + 1..];
+        match within.split_first() {
+            Some((program, arguments)) if verb == "exec" && program == "health-monitor" => check_monitor(arguments)?,
+            Some((program, _)) if verb == "exec" => check_applet(program)?,
+            // The image's entry point is the program.
+            _ => check_monitor(within)?,
+        }
+    }
+    let mut options: Vec<&str> = Vec::new();
+    for argument in &arguments[..inside.unwrap_or(arguments.len())] {
+        if argument.starts_with('-') {
             options.push(argument.split('=').next().unwrap_or_default());
-        } else if argument.starts_with('-') {
-            options.push(argument);
-        } else if argument == "health-monitor" && verb == "exec" {
-            let inside = &arguments[index + 1..];
-            return match inside.split_first() {
-                Some((program, arguments)) if program == "health-monitor" => check_monitor(arguments),
-                Some((program, _)) => check_applet(program),
-                None => Ok(()),
-            };
-        } else if matches!(verb.as_str(), "run" | "exec" | "top") {
+        } else if verb == "top" {
+            // From here on they are those of ps.
             break;
         }
     }
@@ -354,6 +360,10 @@ fn words(command: &str) -> Result<Vec<String>, String> {
     }
     words.push(word);
     words.retain(|word| !word.is_empty());
+    // Where the output goes is the reader's.
+    while let Some(arrow) = words.iter().position(|word| word == ">") {
+        words.drain(arrow..words.len().min(arrow + 2));
+    }
     if quote.is_some() {
         return Err("a quote is not closed".to_owned());
     }

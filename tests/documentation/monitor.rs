@@ -71,7 +71,7 @@ impl Monitor {
         while !monitor.is_ready() {
             assert!(began.elapsed() < LIMIT, "the monitor is not ready after {LIMIT:?}");
             assert_eq!(monitor.child.try_wait().unwrap(), None, "the monitor has ended");
-            pause();
+            pause(Duration::from_millis(50));
         }
         monitor
     }
@@ -90,9 +90,9 @@ impl Drop for Monitor {
     }
 }
 
-/// Between two questions whether it is ready: it announces that nowhere.
-fn pause() {
-    runtime().block_on(async { tokio::time::sleep(Duration::from_millis(50)).await });
+/// Between two looks at what is announced nowhere.
+pub(crate) fn pause(time: Duration) {
+    runtime().block_on(async { tokio::time::sleep(time).await });
 }
 
 fn runtime() -> tokio::runtime::Runtime {
