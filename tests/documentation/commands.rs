@@ -1,11 +1,10 @@
 //! Runs the commands of documents, or proves that what they name exists.
 
-use std::env;
 use std::fs;
 use std::process::Command;
 
 use crate::monitor::{Monitor, binary, request};
-use crate::{failure_of, root, text};
+use crate::{docker, failure_of, root, text, variable};
 
 /// Where the documents say that the monitor answers.
 const DOCUMENTED: &str = "localhost:8000";
@@ -46,7 +45,7 @@ impl Shell {
 
     /// Of somebody who has the stack running; `None` where it is not.
     pub(crate) fn of_stack() -> Option<Self> {
-        let url = env::var("STACK_HEALTH_MONITOR_URL").ok()?;
+        let url = variable("STACK_HEALTH_MONITOR_URL")?;
         Some(Self {
             address: url.trim_start_matches("http://").to_owned(),
             is_stack: true,
@@ -257,7 +256,7 @@ fn check_docker(arguments: &[String]) -> Result<(), String> {
     }
     let (verb, arguments) = rest.split_first().ok_or("docker needs a subcommand")?;
     subcommand.push(verb);
-    let help = Command::new("docker").args(&subcommand).arg("--help").output();
+    let help = docker().args(&subcommand).arg("--help").output();
     let help = text(&help.map_err(|error| format!("docker is needed: {error}"))?.stdout);
     // The client shows its own help for a subcommand that it does not know.
     let usage = format!("docker {}", subcommand.join(" "));
@@ -265,7 +264,9 @@ fn check_docker(arguments: &[String]) -> Result<(), String> {
         .lines()
         .any(|line| line.contains("Usage:") && line.contains(&usage));
     if !is_known {
-        return Err(format!("'{usage}' is no subcommand"));
+        return Err(format!(
+            "'{usage}' is no subcommand (make stack-up sees to Compose and buildx)"
+        ));
     }
     // What follows the image or the container is a command inside.
     let runs_inside = matches!(verb.as_str(), "run" | "exec");

@@ -19,6 +19,7 @@ mod commands;
 mod monitor;
 mod tables;
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -88,6 +89,27 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// A variable of the environment, else of the stack's description, which lies beside cargo's own output.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().or_else(|| {
+        let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let description = fs::read_to_string(root().join(target).join("demo/test.env")).ok()?;
+        let mut pairs = description.lines().filter_map(|line| line.split_once('='));
+        pairs
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.to_owned())
+    })
+}
+
+/// The docker client, with the plugins that were unpacked for the stack where it has none of its own.
+fn docker() -> Command {
+    let mut docker = Command::new("docker");
+    if let Some(folder) = variable("DOCKER_CONFIG") {
+        docker.env("DOCKER_CONFIG", folder);
+    }
+    docker
+}
+
 /// What a program says where it fails, or that it cannot be started.
 fn failure_of(command: &mut Command) -> Option<String> {
     match command.output() {
@@ -122,7 +144,7 @@ fn every_configuration_is_valid() {
             ("yaml", "compose") => {
                 let file = folder.path().join("compose.yaml");
                 fs::write(&file, &block.text).unwrap();
-                let mut compose = Command::new("docker");
+                let mut compose = docker();
                 compose
                     .args(["compose", "--file"])
                     .arg(&file)
