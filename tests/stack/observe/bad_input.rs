@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use crate::stack::Stack;
 use crate::wait::{seconds, until};
 
-/// Clients that hold a connection at once without ever sending a whole request.
+/// Clients that hold a connection at once: one half sends no whole request, the other reads no answer.
 const SLOW_CLIENTS: usize = 200;
 
 #[tokio::test]
@@ -147,16 +147,23 @@ async fn talk(bytes: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn many_slow_clients_hold_nobody_up_and_are_turned_out() {
-    let mut slow = Vec::new();
-    for _ in 0..SLOW_CLIENTS {
+    let (mut slow, mut deaf) = (Vec::new(), Vec::new());
+    for _ in 0..SLOW_CLIENTS / 2 {
         let mut client = connect().await;
         client.write_all(b"GET /metrics HTTP/1.1\r\nHost: mon").await.unwrap();
         slow.push(client);
+        // Asks for more than the connection's buffers hold, and reads none of it.
+        let mut client = connect().await;
+        client
+            .write_all(&b"GET /metrics HTTP/1.1\r\nHost: monitor\r\n\r\n".repeat(200))
+            .await
+            .unwrap();
+        deaf.push(client);
     }
     let began = Instant::now();
     alive().await;
     println!(
-        "with {SLOW_CLIENTS} slow clients /health answers within {:?}",
+        "with {SLOW_CLIENTS} slow clients /health and /readyz answer within {:?}",
         began.elapsed()
     );
 
@@ -168,6 +175,7 @@ async fn many_slow_clients_hold_nobody_up_and_are_turned_out() {
         let text = String::from_utf8_lossy(&answer);
         assert!(text.is_empty() || text.starts_with("HTTP/1.1 408"), "{text}");
     }
+    drop(deaf);
     alive().await;
 }
 
