@@ -116,6 +116,15 @@ fn a_syntax_error_is_said_with_its_line_and_column() {
 }
 
 #[test]
+fn a_folder_in_the_place_of_the_file_is_said_to_be_one() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("a.toml")).unwrap();
+    let (code, _, error) = run(monitor(&folder).args(["validate", "a.toml"]));
+    assert_eq!(code, 2);
+    assert!(error.starts_with("error: a.toml is a folder; "), "{error}");
+}
+
+#[test]
 fn the_file_is_found_where_run_finds_it() {
     let folder = TempDir::new().unwrap();
     let (code, out, _) = run(monitor(&folder).arg("validate"));

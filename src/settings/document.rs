@@ -3,6 +3,7 @@
 mod toml_places;
 mod yaml_places;
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,9 +46,12 @@ impl Document {
             Some("yaml" | "yml") => FileFormat::Yaml,
             _ => return Err(SettingsError::Format { file: file.to_owned() }),
         };
-        let text = std::fs::read_to_string(file).map_err(|source| SettingsError::Read {
-            file: file.to_owned(),
-            source,
+        let text = std::fs::read_to_string(file).map_err(|source| match source.kind() {
+            ErrorKind::IsADirectory => SettingsError::Folder { file: file.to_owned() },
+            _ => SettingsError::Read {
+                file: file.to_owned(),
+                source,
+            },
         })?;
         let name = Arc::from(file.display().to_string());
         Self::parse(&text, format, &name).map_err(|error| SettingsError::Syntax {

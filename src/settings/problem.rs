@@ -28,6 +28,12 @@ pub enum SettingsError {
         /// Why.
         source: io::Error,
     },
+    /// There is a folder in the file's place.
+    #[error("{} is a folder; Docker makes an empty one where a mounted file does not exist: remove it, then write the file", file.display())]
+    Folder {
+        /// The file.
+        file: PathBuf,
+    },
     /// The file's name does not say what it is.
     #[error("{} is neither TOML nor YAML by its name: let it end in .toml, .yaml or .yml", file.display())]
     Format {

@@ -142,6 +142,9 @@ fn every_configuration_is_valid() {
         match (block.language.as_str(), block.info.as_str()) {
             (_, "") => monitor::validate(block, &folder),
             ("yaml", "compose") => {
+                if failure_of(docker().args(["compose", "version"])).is_some() {
+                    return vec!["docker compose is needed (make stack-up sees to it)".to_owned()];
+                }
                 let file = folder.path().join("compose.yaml");
                 fs::write(&file, &block.text).unwrap();
                 let mut compose = docker();
