@@ -81,7 +81,8 @@ impl Shell {
                 if shows_code {
                     printed.push_str(&format!("{}\n", output.status.code().unwrap_or(-1)));
                 }
-                Ok(printed.replace(&self.address, DOCUMENTED))
+                let port = self.address.rsplit(':').next().unwrap_or_default();
+                Ok(printed.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:8000"))
             }
             [program, arguments @ ..] if program == "curl" => {
                 let request = Curl::read(arguments)?;
