@@ -252,7 +252,8 @@ async fn metrics_hold_every_specified_series_and_agree_with_the_documents() {
         assert_eq!(value("service_health_status", &of_service), 1.0, "{service}");
         assert!(value("container_cpu_usage_percent", &of_container) >= 0.0);
         assert!(value("container_memory_usage_mb", &of_container) > 0.0);
-        assert!(value("container_memory_percent", &of_container) > 0.0);
+        // Rounded to two digits, which leaves nothing of a small program on a large host.
+        assert!(value("container_memory_percent", &of_container) >= 0.0);
         assert!(value("health_check_duration_seconds", &of_service) >= 0.0);
         assert!(value("health_check_duration_seconds_count", &of_service) >= 1.0);
         assert!(value("health_check_success_total", &of_service) >= 1.0, "{service}");
