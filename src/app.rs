@@ -14,7 +14,7 @@ use actix::prelude::*;
 use actix_web::dev::ServerHandle;
 use health_monitor_actors::probe::{Lateness, Probe, ProbeTools};
 use health_monitor_actors::registry::{Define, Registry};
-use health_monitor_actors::supervisor::{self, Add, ChildSpec, Shutdown, Supervisor};
+use health_monitor_actors::supervisor::{self, Add, ChildSpec, Placement, Shutdown, Supervisor};
 use tokio::sync::mpsc;
 
 use crate::api::{self, ApiState, Limits};
@@ -43,11 +43,12 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
     let (fatal, mut fatalities) = mpsc::unbounded_channel();
 
     let engine = engine::configured(&settings.docker)?;
-    let registry = core::start_registry(engine.as_ref(), &fatal);
+    let (registry, mailbox) = core::start_registry(engine.as_ref(), &fatal);
     let supervisor = core::start_supervisor(&settings, &registry, fatal);
     let lateness = Arc::new(Lateness::default());
     let tools = ProbeTools {
         registry: registry.clone(),
+        mailbox,
         lateness: lateness.clone(),
     };
     if let Some(engine) = &engine {
@@ -77,6 +78,7 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
         Some(failure) = fatalities.recv() => Err(failure),
         ended = &mut served => Err(Failure::server_ended(ended)),
     };
+    hard_limit(end.as_ref().map_or_else(Failure::exit_code, |()| 0));
     stop(&supervisor, &handle).await;
     end
 }
@@ -89,9 +91,11 @@ fn watch_containers(engine: &Engine, registry: &Addr<Registry>, supervisor: &Add
         project: registry.clone().recipient(),
     };
     let followed = engine.clone();
-    let inventory = ChildSpec::new("docker/inventory", move |child, _: &mut Context<Inventory>| {
+    let inventory = ChildSpec::new(core::INVENTORY, move |child, _: &mut Context<Inventory>| {
         Inventory::new(followed.clone(), audience.clone()).with_heart(child.heart)
-    });
+    })
+    // What a check does to its lane must not hide the containers.
+    .placement(Placement::OwnArbiter);
     let (sampled, usage) = (engine.clone(), registry.clone().recipient());
     let stats = ChildSpec::new("docker/stats", move |child, _: &mut Context<Stats>| {
         Stats::new(sampled.clone(), usage.clone()).with_heart(child.heart)
@@ -122,7 +126,6 @@ fn api_state(
 
 /// Ends probing, then lets requests finish. Whatever still blocks by then is left to the end of the process.
 async fn stop(supervisor: &Addr<Supervisor>, server: &ServerHandle) {
-    hard_limit();
     match supervisor.send(Shutdown { limit: ACTORS_LIMIT }).await {
         Ok(report) if report.unfinished.is_empty() => {}
         Ok(report) => tracing::warn!(unfinished = ?report.unfinished, "actors did not end in time"),

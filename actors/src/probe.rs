@@ -11,11 +11,12 @@ use crate::check::{Check, CheckFailure};
 use crate::model::{FailureKind, Moment, Outcome, ServiceName, ServiceSpec};
 use crate::policy::{Admission, PolicyState, Urgency, attribute, preflight, schedule};
 use crate::registry::{Attach, Briefing, Order, Registry, Report, Surroundings, TrialBegan};
-use crate::supervisor::{ChildContext, ChildName, ChildSpec, panic_message};
+use crate::supervisor::{ChildContext, ChildName, ChildSpec, MailboxDepth, panic_message};
 
 mod cycle;
 mod fate;
 mod lateness;
+mod wording;
 
 use cycle::{Cycle, without_attempt};
 pub use lateness::Lateness;
@@ -31,6 +32,8 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct ProbeTools {
     /// Where results go.
     pub registry: Addr<Registry>,
+    /// Counts the reports that wait for the registry.
+    pub mailbox: MailboxDepth,
     /// Where the lateness of cycles is counted.
     pub lateness: Arc<Lateness>,
 }
@@ -48,6 +51,8 @@ pub struct Probe {
     /// When the next cycle is due.
     next_due: Instant,
     timer: Option<SpawnHandle>,
+    /// The generation of stalls in which the timer was set.
+    armed_in: u64,
     under_way: Option<UnderWay>,
     /// Something came up during a cycle that wants another one right after it.
     is_rushed: bool,
@@ -88,6 +93,7 @@ impl Probe {
             surroundings: None,
             next_due: Instant::now(),
             timer: None,
+            armed_in: 0,
             under_way: None,
             is_rushed: false,
             has_result: false,
@@ -111,27 +117,33 @@ impl Probe {
         self.arm(ctx);
     }
 
-    /// Sets the timer for the next cycle, and promises to beat when that is over.
+    /// Sets the timer for the next cycle, and promises to beat when it is due.
     fn arm(&mut self, ctx: &mut Context<Self>) {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        self.child.heart.expect_by(self.next_due + self.longest_cycle() + GRACE);
+        self.child.heart.expect_by(self.next_due + GRACE);
+        self.armed_in = self.child.stalls.generation();
         let wait = self.next_due.saturating_duration_since(Instant::now());
         self.timer = Some(ctx.run_later(wait, Self::start_cycle));
     }
 
-    /// No cycle takes longer: attempts end within the interval, but the first gets its timeout.
+    /// No cycle takes longer: no retry starts that could not end within the interval.
     fn longest_cycle(&self) -> Duration {
-        self.spec.interval.max(self.spec.timeout)
+        let retry = self.spec.retry_backoff.max.saturating_add(self.spec.timeout);
+        let retries = retry.saturating_mul(self.spec.retries);
+        self.spec
+            .timeout
+            .saturating_add(retries)
+            .min(self.spec.interval.max(self.spec.timeout))
     }
 
-    /// Runs a cycle as soon as may be: now, or right after the one under way.
-    fn hurry(&mut self, ctx: &mut Context<Self>) {
+    /// Runs a cycle within this time, or right after the one under way.
+    fn hurry(&mut self, within: Duration, ctx: &mut Context<Self>) {
         if self.under_way.is_some() {
             self.is_rushed = true;
         } else {
-            self.next_due = self.next_due.min(Instant::now());
+            self.next_due = self.next_due.min(Instant::now() + within);
             self.arm(ctx);
         }
     }
@@ -139,6 +151,12 @@ impl Probe {
     fn start_cycle(&mut self, ctx: &mut Context<Self>) {
         let now = Moment::now();
         self.timer = None;
+        if self.child.stalls.generation() != self.armed_in {
+            // Everybody's timer fires at the end of a stall. What was missed is skipped, so that nobody rushes.
+            self.next_due = schedule::next_due(&self.spec, &self.policy, self.next_due, now);
+            self.arm(ctx);
+            return;
+        }
         self.tools
             .lateness
             .observe(now.mono.saturating_duration_since(self.next_due));
@@ -201,8 +219,8 @@ impl Probe {
             self.policy.record(&self.spec, &outcome, now, fastrand::f64());
             self.has_result = true;
         } else {
-            tracing::warn!(service = %self.spec.name, "outcome discarded: the monitor stood still meanwhile");
-            self.policy.abandon_cycle(now, fastrand::f64());
+            tracing::debug!(service = %self.spec.name, "outcome discarded: the monitor stood still meanwhile");
+            self.policy.abandon_cycle(&self.spec, now, fastrand::f64());
         }
         self.next_due = if std::mem::take(&mut self.is_rushed) {
             now.mono
@@ -217,14 +235,15 @@ impl Probe {
 
     fn report(&mut self, outcome: Outcome) {
         self.sequence += 1;
-        self.tools.registry.do_send(Report {
+        let report = Report {
             service: self.spec.name.clone(),
             run: self.child.run,
             sequence: self.sequence,
             outcome: Arc::new(outcome),
             policy: Box::new(self.policy.clone()),
             next_due: self.next_due,
-        });
+        };
+        self.tools.registry.do_send(self.tools.mailbox.envelope(report));
     }
 }
 
@@ -271,12 +290,18 @@ impl Handler<Order> for Probe {
                     .observe_containers(&self.spec, &surroundings.containers.containers(), now);
                 self.surroundings = Some(surroundings);
                 if urgency == Urgency::RunNow {
-                    self.hurry(ctx);
+                    self.hurry(Duration::ZERO, ctx);
                 }
             }
             Order::TryNow => {
-                self.policy.mended(now);
-                self.hurry(ctx);
+                let is_trial = self.policy.mended(now);
+                // Many may depend on what is mended, so those that need no trial come one after the other.
+                let spread = if is_trial {
+                    Duration::ZERO
+                } else {
+                    self.spec.retry_interval
+                };
+                self.hurry(spread.mul_f64(fastrand::f64()), ctx);
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::model::{
     Change, ChangeKind, ContainerKey, ContainerState, EngineState, Moment, ServiceName, ServiceState, Snapshot,
 };
 use crate::policy::ContainerIndex;
+use crate::supervisor::{Counted, MailboxDepth};
 
 mod dependencies;
 mod entry;
@@ -42,6 +43,7 @@ pub struct Registry {
     subscribers: Subscribers,
     snapshot: Option<Cached>,
     figures: RegistryFigures,
+    mailbox: MailboxDepth,
 }
 
 /// The last snapshot, and whether it still tells the truth.
@@ -64,7 +66,13 @@ impl Registry {
             subscribers: Subscribers::default(),
             snapshot: None,
             figures: RegistryFigures::default(),
+            mailbox: MailboxDepth::default(),
         }
+    }
+
+    /// Counts the messages that wait for it: those that are sent in its envelopes.
+    pub fn mailbox(&self) -> MailboxDepth {
+        self.mailbox.clone()
     }
 
     /// The snapshot of now: the last one, unless a status or container changed since, or results came and it is old.
@@ -158,7 +166,7 @@ impl Registry {
                     self.refresh_dependents(name);
                 }
                 if was_down && to.is_up() {
-                    self.nudge_dependents(name);
+                    self.nudge_dependents(name, now);
                 }
                 true
             }
@@ -187,10 +195,10 @@ impl Registry {
     }
 
     /// `name` works again, which may have mended those who need it.
-    fn nudge_dependents(&self, name: &ServiceName) {
+    fn nudge_dependents(&mut self, name: &ServiceName, now: Moment) {
         for dependent in self.dependencies.direct_dependents(name) {
-            if let Some(entry) = self.services.get(dependent) {
-                entry.order(Order::TryNow);
+            if let Some(entry) = self.services.get_mut(dependent) {
+                entry.dependency_mended(now);
             }
         }
     }
@@ -198,11 +206,15 @@ impl Registry {
     /// Looks up every service's containers anew, and decides where they are others or changed.
     fn match_containers(&mut self, now: Moment) {
         let index = ContainerIndex::new(self.containers.values(), self.project.as_deref());
-        for entry in self.services.values_mut() {
-            let matching = index.find(&entry.state.spec.container);
-            entry.set_containers(matching, now);
+        let mut changed = Vec::new();
+        for (name, entry) in &mut self.services {
+            if entry.set_containers(index.find(&entry.state.spec.container), now) {
+                changed.push(name.clone());
+            }
         }
-        self.decide_all(now);
+        for name in &changed {
+            self.decide(name, now);
+        }
     }
 
     fn decide_all(&mut self, now: Moment) {
@@ -265,6 +277,14 @@ impl Handler<GetSnapshot> for Registry {
     }
 }
 
+impl Handler<Counted<Report>> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, report: Counted<Report>, ctx: &mut Self::Context) {
+        Handler::<Report>::handle(self, report.open(), ctx);
+    }
+}
+
 impl Handler<Observe> for Registry {
     type Result = MessageResult<Observe>;
 
@@ -273,6 +293,7 @@ impl Handler<Observe> for Registry {
             services: self.services.len(),
             containers: self.containers.len(),
             subscribers: self.subscribers.len(),
+            mailbox_depth: self.mailbox.current(),
             ..self.figures.clone()
         })
     }

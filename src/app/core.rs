@@ -3,34 +3,46 @@
 use actix::dev::channel;
 use actix::prelude::*;
 use health_monitor_actors::model::EngineState;
-use health_monitor_actors::registry::Registry;
-use health_monitor_actors::supervisor::{Supervisor, SupervisorOptions};
+use health_monitor_actors::registry::{EngineChanged, Registry};
+use health_monitor_actors::supervisor::{
+    ChildEvent, ChildEventKind, MailboxDepth, Next, Supervisor, SupervisorOptions,
+};
+use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Failure;
 use crate::docker::Engine;
 use crate::settings::Settings;
 
+/// The name of the inventory among the supervisor's children.
+pub(super) const INVENTORY: &str = "docker/inventory";
+
 /// Room of the registry's mailbox before senders would have to wait; probes and handlers do not.
 const MAILBOX: usize = 1_024;
 
 /// Starts the registry on a thread of its own, so that nothing delays an answer.
-pub(super) fn start_registry(engine: Option<&Engine>, fatal: &UnboundedSender<Failure>) -> Addr<Registry> {
+/// Beside its address it yields the count of what waits for it.
+pub(super) fn start_registry(
+    engine: Option<&Engine>,
+    fatal: &UnboundedSender<Failure>,
+) -> (Addr<Registry>, MailboxDepth) {
     let project = engine.and_then(|engine| engine.settings().project.clone());
     let state = if engine.is_some() {
         EngineState::Connecting
     } else {
         EngineState::Disabled
     };
+    let registry = Registry::new(project, state);
+    let mailbox = registry.mailbox();
     let (sender, receiver) = channel::channel(MAILBOX);
     let fatal = fatal.clone();
     Arbiter::new().spawn(async move {
-        let life = Context::with_receiver(receiver).into_future(Registry::new(project, state));
+        let life = Context::with_receiver(receiver).into_future(registry);
         let ended = actix::spawn(life).await;
         // Nobody listens any more where the process ends already.
         let _is_heard = fatal.send(Failure::registry_ended(ended)).is_ok();
     });
-    Addr::new(sender)
+    (Addr::new(sender), mailbox)
 }
 
 /// Starts the supervisor on this thread, which runs nothing else that could block it.
@@ -45,8 +57,38 @@ pub(super) fn start_supervisor(
     };
     Supervisor::new(options)
         .notify(registry.clone().recipient())
+        .notify(InventoryWatch(registry.clone()).start().recipient())
         .on_fatal(move |reason| {
             let _is_heard = fatal.send(Failure::Supervision(reason)).is_ok();
         })
         .start()
+}
+
+/// Tells the registry that nobody follows the containers any more, so that what it knows of them does not pass for now.
+struct InventoryWatch(Addr<Registry>);
+
+impl Actor for InventoryWatch {
+    type Context = Context<Self>;
+}
+
+impl Handler<ChildEvent> for InventoryWatch {
+    type Result = ();
+
+    fn handle(&mut self, event: ChildEvent, _: &mut Self::Context) {
+        let ChildEventKind::Exited {
+            exit,
+            next: Next::GiveUp { retry_after },
+        } = event.kind
+        else {
+            return;
+        };
+        if event.name.as_str() == INVENTORY {
+            let retry = retry_after.as_secs();
+            let reason = format!("the inventory fails again and again: it {exit}; the next try is in {retry} s");
+            self.0.do_send(EngineChanged(EngineState::Down {
+                since: Timestamp::now(),
+                reason,
+            }));
+        }
+    }
 }

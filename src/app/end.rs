@@ -79,11 +79,11 @@ pub(super) async fn told_to_stop() -> Result<&'static str, Failure> {
 }
 
 /// Ends the process in time even where this thread is blocked.
-pub(super) fn hard_limit() {
-    std::thread::spawn(|| {
+pub(super) fn hard_limit(exit_code: u8) {
+    std::thread::spawn(move || {
         let (_open, never) = mpsc::channel::<()>();
         let _elapsed = never.recv_timeout(HARD_LIMIT).is_err();
         tracing::warn!("something still blocks; the process ends without it");
-        std::process::exit(0);
+        std::process::exit(exit_code.into());
     });
 }

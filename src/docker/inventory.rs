@@ -170,7 +170,7 @@ impl Follower {
 
     async fn run(mut self) -> Infallible {
         self.engine.running().engine(false);
-        self.audience.engine.do_send(EngineChanged(self.state.clone()));
+        // Nothing is announced yet: to the registry an inventory that was started again is the one that it knows.
         let mut failures = 0_u32;
         loop {
             self.beat();

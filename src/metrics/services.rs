@@ -185,7 +185,8 @@ fn health_check_duration_seconds(text: &mut Text, rows: &[Row], settings: Settin
                 sum: row.service.durations.sum,
             };
             let last = row.service.last.as_ref().filter(|_| settings.plain_duration);
-            let last = last.map(|outcome| outcome.duration.as_secs_f64());
+            let last = last.and_then(|outcome| outcome.measured());
+            let last = last.map(|duration| duration.as_secs_f64());
             (&row.labels, histogram, last)
         }),
     );
@@ -194,12 +195,12 @@ fn health_check_duration_seconds(text: &mut Text, rows: &[Row], settings: Settin
 fn health_check_last_duration_seconds(text: &mut Text, rows: &[Row], _settings: Settings) {
     let measured = rows
         .iter()
-        .filter_map(|row| Some((&row.labels, row.service.last.as_deref()?)));
+        .filter_map(|row| Some((&row.labels, row.service.last.as_deref()?.measured()?)));
     text.family(
         Kind::Gauge,
         "health_check_last_duration_seconds",
-        "How long the last check took.",
-        measured.map(|(labels, last)| (labels, last.duration.as_secs_f64())),
+        "How long the last check took; absent where its failure was certain without an attempt.",
+        measured.map(|(labels, duration)| (labels, duration.as_secs_f64())),
     );
 }
 

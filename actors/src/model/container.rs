@@ -238,6 +238,58 @@ impl ContainerState {
         self.status == ContainerStatus::Running
     }
 
+    /// Both describe the same container in the same state; samples of its resources do not count.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let Self {
+            key,
+            name,
+            image,
+            command,
+            status,
+            health,
+            created,
+            started_at,
+            finished_at,
+            exit_code,
+            oom_killed,
+            restart_count,
+            ports,
+            mounts,
+            networks,
+            reachable_at,
+            environment,
+            labels,
+            start_period,
+            starts,
+            starts_total,
+            exit_unplanned,
+            // Samples come on their own way, and change nothing that is decided.
+            usage: _,
+        } = self;
+        *key == other.key
+            && *name == other.name
+            && *image == other.image
+            && *command == other.command
+            && *status == other.status
+            && *health == other.health
+            && *created == other.created
+            && *started_at == other.started_at
+            && *finished_at == other.finished_at
+            && *exit_code == other.exit_code
+            && *oom_killed == other.oom_killed
+            && *restart_count == other.restart_count
+            && *ports == other.ports
+            && *mounts == other.mounts
+            && *networks == other.networks
+            && *reachable_at == other.reachable_at
+            && *environment == other.environment
+            && *labels == other.labels
+            && *start_period == other.start_period
+            && *starts == other.starts
+            && *starts_total == other.starts_total
+            && *exit_unplanned == other.exit_unplanned
+    }
+
     /// A label's value.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name).map(String::as_str)

@@ -77,8 +77,6 @@ pub enum FailureKind {
     StillRunning,
     /// The check itself panicked.
     Panicked,
-    /// The cycle spans a stall of the monitor, so it measured nothing.
-    Stalled,
     /// Only Docker could tell, and it does not answer.
     DockerUnavailable,
     /// Several containers fit, and which is meant is not known.
@@ -96,14 +94,18 @@ pub enum Fault {
     Startup,
 }
 
+// === impl Outcome ===
+
+impl Outcome {
+    /// How long the deciding attempt took; `None` for a cycle whose failure was certain without one.
+    pub fn measured(&self) -> Option<Duration> {
+        (self.attempts > 0).then_some(self.duration)
+    }
+}
+
 // === impl Verdict ===
 
 impl Verdict {
-    /// The service does its work, with or without a warning.
-    pub fn is_success(self) -> bool {
-        matches!(self, Verdict::Pass | Verdict::Warn)
-    }
-
     /// Whose failure it is; `None` where nothing failed.
     pub fn fault(self) -> Option<Fault> {
         match self {
@@ -137,7 +139,6 @@ impl FailureKind {
             | FailureKind::Resolver
             | FailureKind::StillRunning
             | FailureKind::Panicked
-            | FailureKind::Stalled
             | FailureKind::DockerUnavailable
             | FailureKind::Ambiguous => Fault::Monitor,
         }

@@ -89,25 +89,25 @@ impl Breaker {
     }
 
     /// A cycle or trial failed, by the service's fault. `failures` counts the failing cycles in a row, this one included.
-    pub(super) fn failed(&mut self, is_down: bool, failures: u32, now: Moment, random: f64) {
+    pub(super) fn failed(&mut self, spec: &ServiceSpec, is_down: bool, failures: u32, now: Moment, random: f64) {
         *self = match *self {
-            Breaker::Closed if is_down && failures >= OPENS_AFTER => Self::open(0, now, random),
+            Breaker::Closed if is_down && failures >= OPENS_AFTER => Self::open(0, spec, now, random),
             Breaker::Closed => Breaker::Closed,
-            Breaker::HalfOpen { failed_trials, .. } => Self::open(failed_trials.saturating_add(1), now, random),
+            Breaker::HalfOpen { failed_trials, .. } => Self::open(failed_trials.saturating_add(1), spec, now, random),
             // A cycle that was under way when the breaker opened tells nothing that is not known.
             open @ Breaker::Open { .. } => open,
         };
     }
 
     /// A trial, or the cycle in its place, ended without having measured the service: it is repeated, and not counted.
-    pub(super) fn unmeasured(&mut self, now: Moment, random: f64) {
+    pub(super) fn unmeasured(&mut self, spec: &ServiceSpec, now: Moment, random: f64) {
         match *self {
-            Breaker::HalfOpen { failed_trials, .. } => *self = Self::open(failed_trials, now, random),
+            Breaker::HalfOpen { failed_trials, .. } => *self = Self::open(failed_trials, spec, now, random),
             // A cycle that its containers ended before it could become the trial. Left due, it would be so for ever.
             Breaker::Open {
                 failed_trials,
                 next_trial,
-            } if next_trial <= now.mono => *self = Self::open(failed_trials, now, random),
+            } if next_trial <= now.mono => *self = Self::open(failed_trials, spec, now, random),
             Breaker::Open { .. } | Breaker::Closed => {}
         }
     }
@@ -133,9 +133,10 @@ impl Breaker {
         }
     }
 
-    fn open(failed_trials: u32, now: Moment, random: f64) -> Self {
+    /// Open until a trial that does not come sooner than a closed breaker's cycle would.
+    fn open(failed_trials: u32, spec: &ServiceSpec, now: Moment, random: f64) -> Self {
         let jitter = 1.0 - JITTER + 2.0 * JITTER * random.clamp(0.0, 1.0);
-        let pause = PAUSES.ceiling(failed_trials).mul_f64(jitter);
+        let pause = PAUSES.ceiling(failed_trials).max(spec.interval).mul_f64(jitter);
         Breaker::Open {
             failed_trials,
             next_trial: now.mono + pause,
@@ -150,7 +151,7 @@ mod tests {
 
     fn opened(now: Moment) -> Breaker {
         let mut breaker = Breaker::Closed;
-        breaker.failed(true, OPENS_AFTER, now, MIDDLE);
+        breaker.failed(&spec(), true, OPENS_AFTER, now, MIDDLE);
         breaker
     }
 
@@ -158,7 +159,7 @@ mod tests {
     fn it_opens_for_a_service_that_is_down_after_five_failing_cycles() {
         for (is_down, failures, opens) in [(true, 4, false), (false, 9, false), (true, 5, true), (true, 8, true)] {
             let mut breaker = Breaker::Closed;
-            breaker.failed(is_down, failures, start(), MIDDLE);
+            breaker.failed(&spec(), is_down, failures, start(), MIDDLE);
             assert_eq!(!breaker.is_closed(), opens, "down {is_down}, {failures} failures");
         }
     }
@@ -175,8 +176,20 @@ mod tests {
             );
             now = now + seconds(pause);
             assert_eq!(breaker.admit(&spec(), now), Admission::Trial);
-            breaker.failed(true, 9, now, MIDDLE);
+            breaker.failed(&spec(), true, 9, now, MIDDLE);
         }
+    }
+
+    #[test]
+    fn a_trial_comes_no_sooner_than_a_cycle_would() {
+        let hourly = ServiceSpec {
+            interval: seconds(3_600),
+            ..spec()
+        };
+        let mut breaker = Breaker::Closed;
+        let now = start();
+        breaker.failed(&hourly, true, OPENS_AFTER, now, MIDDLE);
+        assert_eq!(breaker.not_before(), Some(now.mono + seconds(3_600)));
     }
 
     #[test]
@@ -184,7 +197,7 @@ mod tests {
         let now = start();
         for (random, milliseconds) in [(0.0, 12_000), (0.5, 15_000), (1.0, 18_000)] {
             let mut breaker = Breaker::Closed;
-            breaker.failed(true, OPENS_AFTER, now, random);
+            breaker.failed(&spec(), true, OPENS_AFTER, now, random);
             let pause = breaker.not_before().unwrap() - now.mono;
             assert_eq!(pause.as_secs_f64().round() * 1_000.0, f64::from(milliseconds));
         }

@@ -30,6 +30,21 @@ pub struct ContainerIndex {
 // === impl Matching ===
 
 impl Matching {
+    /// Both name the same containers in the same state; samples of resources do not count.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Matching::Found(these), Matching::Found(those)) => {
+                let is_like = |(one, other): (&Arc<ContainerState>, &Arc<ContainerState>)| {
+                    Arc::ptr_eq(one, other) || one.is_like(other)
+                };
+                these.len() == those.len() && these.iter().zip(those.iter()).all(is_like)
+            }
+            (Matching::Ambiguous(_) | Matching::None, _) | (_, Matching::Ambiguous(_) | Matching::None) => {
+                self == other
+            }
+        }
+    }
+
     /// The containers; none where they are ambiguous.
     pub fn containers(&self) -> Arc<[Arc<ContainerState>]> {
         match self {

@@ -90,6 +90,7 @@ impl PolicyState {
                 },
             },
             flapping: saved.flapping,
+            was_unmeasured: false,
             anchor: None,
             last_heard: saved
                 .heard_ago

@@ -11,6 +11,10 @@ use super::PolicyState;
 /// First cycles are due within this time after start-up.
 const FIRST_WITHIN: Duration = Duration::from_secs(2);
 
+/// After a cycle that did not measure its service the next one is due within this time, however long the interval is. Not
+/// sooner: where the monitor is short of something, asking more often does not help.
+const UNMEASURED_AGAIN: Duration = Duration::from_secs(30);
+
 /// When the first cycle is due: within 2 s (or one interval, if shorter), spread by `random`.
 pub fn first_due(spec: &ServiceSpec, now: Moment, random: f64) -> Instant {
     now.mono + FIRST_WITHIN.min(spec.interval).mul_f64(random)
@@ -21,8 +25,8 @@ pub fn first_due(spec: &ServiceSpec, now: Moment, random: f64) -> Instant {
 ///
 /// On schedule it is the next tick of the service's own phase, so that services that were started together are spread
 /// over the interval from their second cycle on, and return to their places after a disturbance. While a change is
-/// pending or the service is starting it is `retry_interval` after the last, or as many of them as it takes. The trial
-/// of an open breaker has its own time.
+/// pending or the service is starting it is `retry_interval` after the last, or as many of them as it takes; after a cycle
+/// that measured nothing it is 30 s, where the interval is longer. The trial of an open breaker has its own time.
 pub fn next_due(spec: &ServiceSpec, policy: &PolicyState, cycle_due: Instant, now: Moment) -> Instant {
     if let Some(trial) = policy.breaker.not_before() {
         return trial.max(now.mono);
@@ -30,6 +34,8 @@ pub fn next_due(spec: &ServiceSpec, policy: &PolicyState, cycle_due: Instant, no
     let last = cycle_due.max(now.mono);
     if policy.is_unsettled(now) {
         next_tick(cycle_due, spec.retry_interval.min(spec.interval), last)
+    } else if policy.was_unmeasured && spec.interval > UNMEASURED_AGAIN {
+        next_tick(cycle_due, UNMEASURED_AGAIN, last)
     } else {
         next_tick(policy.anchor.unwrap_or(cycle_due), spec.interval, last)
     }

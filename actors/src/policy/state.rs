@@ -32,6 +32,8 @@ pub struct PolicyState {
     pub(super) flapping: FlapWindow,
     /// When the last cycle that counts ended; `None` before the first of this run of the containers.
     pub(super) last_heard: Option<Instant>,
+    /// The last cycle did not measure the service, by the monitor's fault.
+    pub(super) was_unmeasured: bool,
     /// Cycles on schedule fall on this time and whole intervals from it; `None` before the first cycle has ended.
     pub(super) anchor: Option<Instant>,
 }
@@ -113,10 +115,11 @@ impl PolicyState {
     pub fn record(&mut self, spec: &ServiceSpec, outcome: &Outcome, now: Moment, random: f64) {
         self.anchor.get_or_insert_with(|| schedule::anchor(spec, now));
         if self.is_void(outcome, now) {
-            self.breaker.unmeasured(now, random);
+            self.breaker.unmeasured(spec, now, random);
             return;
         }
         self.last_heard = Some(now.mono);
+        self.was_unmeasured = outcome.verdict.fault() == Some(Fault::Monitor);
         match outcome.verdict {
             Verdict::Pass | Verdict::Warn => {
                 self.fresh = false;
@@ -126,20 +129,20 @@ impl PolicyState {
                 self.streaks.passed(warned, &outcome.reason, spec.thresholds);
             }
             Verdict::Fail(FailureKind::Container) => {
-                self.breaker.unmeasured(now, random);
+                self.breaker.unmeasured(spec, now, random);
                 self.flapping.push(Standing::Down);
                 return;
             }
             Verdict::Fail(kind) => {
                 let held_against_it = kind.fault() != Fault::Monitor && !self.start_period.is_active(now);
                 if !held_against_it {
-                    self.breaker.unmeasured(now, random);
+                    self.breaker.unmeasured(spec, now, random);
                     return;
                 }
                 self.fresh = false;
                 self.streaks.failed(&outcome.reason, spec.thresholds);
                 let (is_down, failures) = (self.streaks.is_down(), self.streaks.failures());
-                self.breaker.failed(is_down, failures, now, random);
+                self.breaker.failed(spec, is_down, failures, now, random);
             }
         }
         if let Some(settled) = self.streaks.settled()
@@ -150,8 +153,9 @@ impl PolicyState {
     }
 
     /// A cycle was discarded, or ended without an outcome: where it was a trial, another one takes its place.
-    pub fn abandon_cycle(&mut self, now: Moment, random: f64) {
-        self.breaker.unmeasured(now, random);
+    pub fn abandon_cycle(&mut self, spec: &ServiceSpec, now: Moment, random: f64) {
+        self.was_unmeasured = true;
+        self.breaker.unmeasured(spec, now, random);
     }
 
     /// Something happened that could have mended the service: a dependency recovered, or a person asks. An open

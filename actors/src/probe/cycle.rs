@@ -10,6 +10,8 @@ use crate::check::{Attempt, Check, CheckFailure, Finding};
 use crate::model::{ContainerState, FailureKind, Outcome, ServiceSpec, Verdict};
 use crate::policy::retry;
 
+use super::wording;
+
 /// What one cycle needs to know.
 pub(super) struct Cycle {
     pub(super) spec: Arc<ServiceSpec>,
@@ -76,8 +78,8 @@ impl Cycle {
         };
         Outcome {
             verdict,
-            reason,
-            info,
+            reason: wording::sentence(reason),
+            info: wording::facts(info),
             attempts,
             started,
             ended: Timestamp::now(),

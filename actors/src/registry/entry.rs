@@ -7,8 +7,7 @@ use tokio::time::Instant;
 
 use super::{Briefing, Order, Surroundings};
 use crate::model::{
-    BreakerView, DurationHistogram, EngineState, FailureKind, Fault, Moment, Outcome, ServiceSpec, ServiceState,
-    Status, Totals, Verdict,
+    BreakerView, DurationHistogram, EngineState, Fault, Moment, Outcome, ServiceSpec, ServiceState, Status, Totals,
 };
 use crate::policy::{Matching, PolicyState, Situation, decide};
 
@@ -80,13 +79,20 @@ impl Entry {
     pub(super) fn redefine(&mut self, spec: Arc<ServiceSpec>, now: Moment) {
         let old = &self.state.spec;
         if old.container != spec.container || old.check != spec.check || old.address != spec.address {
-            let dependency_unhealthy = self.state.dependency_unhealthy;
-            let totals = self.state.totals;
+            // What was counted and shown stays until something is known of the new one.
+            let state = ServiceState {
+                spec,
+                pending: None,
+                flapping: false,
+                breaker: BreakerView::Closed,
+                containers: Vec::new(),
+                last: None,
+                next_due: None,
+                ..ServiceState::clone(&self.state)
+            };
             let engine = self.surroundings.engine.clone();
-            *self = Self::new(spec, engine, now);
-            let state = Arc::make_mut(&mut self.state);
-            state.dependency_unhealthy = dependency_unhealthy;
-            state.totals = totals;
+            *self = Self::new(state.spec.clone(), engine, now);
+            self.state = Arc::new(state);
         } else {
             Arc::make_mut(&mut self.state).spec = spec;
         }
@@ -150,23 +156,32 @@ impl Entry {
             Some(Fault::Monitor) => state.totals.error += 1,
             Some(Fault::Service | Fault::Startup) => state.totals.failure += 1,
         }
-        // A container that does not run is found without an attempt, so there is no duration to count.
-        if outcome.verdict != Verdict::Fail(FailureKind::Container) {
-            state.durations.observe(outcome.duration);
+        if let Some(duration) = outcome.measured() {
+            state.durations.observe(duration);
         }
         state.last = Some(outcome);
     }
 
     /// Its containers are now these; the probe is told.
-    pub(super) fn set_containers(&mut self, containers: Matching, now: Moment) {
-        if self.surroundings.containers == containers {
-            return;
+    /// True where they are others than before.
+    pub(super) fn set_containers(&mut self, containers: Matching, now: Moment) -> bool {
+        if self.surroundings.containers.is_like(&containers) {
+            return false;
         }
         let found = containers.containers();
         Arc::make_mut(&mut self.state).containers = found.iter().map(|container| container.key.clone()).collect();
         self.surroundings.containers = containers;
         self.observe_containers(now);
         self.order(Order::Surroundings(self.surroundings.clone()));
+        true
+    }
+
+    /// What it depends on works again. Where it does not work itself, its probe looks whether that mended it.
+    pub(super) fn dependency_mended(&mut self, now: Moment) {
+        if self.state.is_held_down() || self.state.pending.is_some() {
+            self.policy.mended(now);
+            self.order(Order::TryNow);
+        }
     }
 
     /// The container engine came or went; the probe is told.

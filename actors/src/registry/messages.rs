@@ -156,6 +156,8 @@ pub struct RegistryFigures {
     pub containers: usize,
     /// Subscribers that keep up.
     pub subscribers: usize,
+    /// Reports of probes that wait for it.
+    pub mailbox_depth: usize,
     /// Outcomes taken.
     pub outcomes: u64,
     /// Outcomes dropped because they came from an older run or out of order.

@@ -264,7 +264,9 @@ fn log_exit(name: &ChildName, run: u64, exit: &Exit, next: Next) {
         (_, Next::GiveUp { retry_after }) => {
             tracing::error!(child = %name, run, reason, retry_after_s = retry_after.as_secs(), "child given up");
         }
-        (Exit::Normal | Exit::Aborted(AbortCause::Removed | AbortCause::Replaced | AbortCause::Shutdown), _) => {
+        // A lane that is abandoned logs how many it moves.
+        (Exit::Aborted(AbortCause::LaneLost), Next::Restart { .. })
+        | (Exit::Normal | Exit::Aborted(AbortCause::Removed | AbortCause::Replaced | AbortCause::Shutdown), _) => {
             tracing::debug!(child = %name, run, reason, "child ended");
         }
         (_, Next::Restart { after }) => {

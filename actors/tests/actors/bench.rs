@@ -9,13 +9,14 @@ use health_monitor_actors::model::{EngineState, ServiceName, ServiceSpec, Servic
 use health_monitor_actors::probe::{Probe, ProbeTools};
 use health_monitor_actors::registry::{Define, Forget, GetSnapshot, Registry, Subscribe};
 use health_monitor_actors::supervisor::{
-    self, Add, ChildEvent, ChildSpec, Remove, Replace, Shutdown, Supervisor, SupervisorOptions, SupervisorState,
+    self, Add, ChildEvent, ChildSpec, MailboxDepth, Remove, Replace, Shutdown, Supervisor, SupervisorOptions,
+    SupervisorState,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// Nothing that a test waits for takes longer than this, on the slowest machine.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a test works on.
 pub(crate) struct Bench {
@@ -63,6 +64,7 @@ impl Bench {
     fn child(&self, spec: Arc<ServiceSpec>, check: Arc<dyn Check>) -> ChildSpec {
         let tools = ProbeTools {
             registry: self.registry.clone(),
+            mailbox: MailboxDepth::default(),
             lateness: Arc::default(),
         };
         Probe::child_spec(spec, check, tools)

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use health_monitor_actors::model::{
-    BreakerView, ContainerHealth, ContainerState, HealthVerdict, ServiceName, ServiceState, Snapshot, Status,
+    BreakerView, ContainerHealth, ContainerState, HealthVerdict, Outcome, ServiceName, ServiceState, Snapshot, Status,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -154,7 +154,9 @@ impl<'a> HealthCheck<'a> {
         let whole_millis = |seconds: f64| (seconds * 1000.0).round() as u64;
         Self {
             last_check: last.map(|outcome| Micros(outcome.ended)),
-            check_duration_ms: last.map(|outcome| whole_millis(outcome.duration.as_secs_f64())),
+            check_duration_ms: last
+                .and_then(Outcome::measured)
+                .map(|duration| whole_millis(duration.as_secs_f64())),
             details: &service.reason,
             info: last.map(|outcome| &outcome.info),
             result: last.map(|outcome| outcome.reason.as_str()),
