@@ -1,5 +1,6 @@
 //! The table of checks. Adding one is a file in `checks/` and a line in [`KINDS`].
 
+mod blocking;
 mod bounded;
 mod container;
 mod deadline;

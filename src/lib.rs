@@ -6,6 +6,7 @@ pub mod build;
 pub mod checks;
 pub mod cli;
 pub mod docker;
+mod excerpt;
 pub mod metrics;
 pub mod secret;
 pub mod settings;

@@ -1,4 +1,4 @@
-//! A value that is used and never shown.
+//! A value that is used and never shown, and what may be shown of one that holds another.
 
 use std::fmt;
 
@@ -9,6 +9,18 @@ use serde::Deserialize;
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
+
+/// A URL without what people put secrets into: user and password, query, fragment.
+pub(crate) fn shown_url(url: &str) -> String {
+    let shown = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = match shown.find("://") {
+        Some(at) => shown.split_at(at + 3),
+        None => ("", shown),
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
+}
 
 // === impl Secret ===
 
@@ -33,6 +45,23 @@ impl fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        for (url, shown) in [
+            ("http://app:8080/health", "http://app:8080/health"),
+            ("https://app/a@b?token=hunter2", "https://app/a@b"),
+            ("https://app?token=hunter2", "https://app"),
+            ("https://app/#hunter2?x", "https://app/"),
+            ("https://me:hunter2@app/x", "https://app/x"),
+            ("https://me:hunt@er2@app", "https://app"),
+            ("me:hunter2@app/x?y", "app/x"),
+            ("ftp://app/ü?hunter2", "ftp://app/ü"),
+            ("", ""),
+        ] {
+            assert_eq!(shown_url(url), shown, "{url}");
+        }
+    }
 
     #[test]
     fn is_not_shown_by_debug_alone_or_inside_another_value() {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use health_monitor::api::{ApiState, Limits, Section, Settings};
 use health_monitor::metrics::DockerFigures;
+use health_monitor::settings::Sources;
 use health_monitor_actors::model::{
     BreakerView, Container, ContainerStatus, EngineState, FailureKind, HealthVerdict, Mount, Pending, Status, Verdict,
 };
@@ -196,6 +197,28 @@ async fn a_service_is_the_specified_document() {
     let mut specified = Node::parse(specified);
     specified.set("uptime_seconds", Node::Number(uptime as f64));
     Node::parse(&text).assert_extends(&specified, &[]);
+}
+
+#[actix_web::test]
+async fn a_service_does_not_show_what_may_be_a_secret_in_its_url() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("health-monitor.toml");
+    let text = "[services.web]\ncheck = \"http\"\nurl = \"https://web/status?token=hunter2\"\n";
+    std::fs::write(&file, text).unwrap();
+    let sources = Sources {
+        file: Some(file),
+        ..Sources::default()
+    };
+    let settings = health_monitor::settings::Settings::load(&sources).unwrap();
+    let web = service("web").with(|state| state.spec = settings.services[0].spec.clone());
+    let (status, text) = TestServer::of(snapshot().service(web).build())
+        .text("/health/web")
+        .await;
+    assert_eq!(status, 200);
+    assert!(
+        text.contains("\"https://web/status\"") && !text.contains("hunter2"),
+        "{text}"
+    );
 }
 
 #[actix_web::test]

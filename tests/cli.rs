@@ -210,6 +210,23 @@ fn a_check_that_passes_ends_with_0() {
 }
 
 #[test]
+fn a_check_does_not_show_what_may_be_a_secret() {
+    let folder = TempDir::new().unwrap();
+    let address = server("HTTP/1.1 204 No Content\r\n\r\n");
+    let text = format!(
+        "[services.Web]\ncheck = \"http\"\nurl = \"http://{address}/status?token=hunter2\"\ncontainer = \"\"\n"
+    );
+    write(&folder, "health-monitor.toml", &text);
+    let (code, out, error) = run(monitor(&folder).args(["check", "web"]));
+    assert_eq!((code, error.as_str()), (0, ""), "{out}");
+    assert!(
+        out.contains(&format!("check     http at http://{address}/status\n")),
+        "{out}"
+    );
+    assert!(!out.contains("hunter2"), "{out}");
+}
+
+#[test]
 fn a_check_that_fails_ends_with_1_and_says_why() {
     let folder = TempDir::new().unwrap();
     checked(&folder, closed(), "");

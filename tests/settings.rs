@@ -587,6 +587,24 @@ fn a_secret_is_never_shown() {
     );
 }
 
+#[test]
+fn a_url_is_shown_without_what_may_be_a_secret() {
+    let text = "[services.web]\ncheck = \"http\"\nurl = \"https://web:8443/status?token=hunter2#hunter2\"\n";
+    let settings = load(text, &[]).unwrap();
+    assert_eq!(
+        service(&settings, "web").spec.address.as_deref(),
+        Some("https://web:8443/status")
+    );
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    for wrong in ["ftp://web", "web", "https://", "https://a b"] {
+        let error = load(&text.replace("https://web:8443", wrong), &[]).unwrap_err();
+        assert!(
+            error.contains("services.web.url must be") && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+}
+
 // --- times that have to fit
 
 #[test]

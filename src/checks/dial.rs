@@ -1,21 +1,27 @@
 //! Addresses, and the way to a TCP connection: every check but `container` begins here.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::io::Read;
+use std::net::{IpAddr, Shutdown, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
 use health_monitor_actors::check::{Attempt, CheckFailure, Finding};
-use health_monitor_actors::model::{FailureKind, Fault};
+use health_monitor_actors::model::FailureKind;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 
+use super::blocking::{Calls, Kind};
 use super::deadline::Deadline;
 use super::failure;
 
 /// How long the resolver may take where Docker's own word on the address can stand in for its answer.
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The C library's resolver blocks, and where no name server answers it does so for 10 to 30 seconds. A lookup that is
+/// answered takes about a millisecond, so this many at once are enough for thousands of services.
+static LOOKUPS: Kind = Kind::new("name lookup", "name lookups", 64);
 
 /// How long the other side may take to close after we did.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(250);
@@ -24,14 +30,22 @@ const CLOSE_PATIENCE: Duration = Duration::from_millis(250);
 const CLOSE_READS: usize = 64 * 1024;
 
 /// A host and a port, as in `kafka:29092`.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Address {
     text: Box<str>,
     host: Box<str>,
-    /// The host, where it is no name: then nothing needs to be looked up.
-    ip: Option<IpAddr>,
+    place: Place,
     port: u16,
+}
+
+/// Where a host is.
+#[derive(Clone)]
+enum Place {
+    /// Here: it is no name, and nothing needs to be looked up.
+    Ip(IpAddr),
+    /// To be looked up, in one call at a time.
+    Name(Calls),
 }
 
 /// A text that is no address.
@@ -57,15 +71,18 @@ pub(super) struct Dialed {
 ///
 /// Says which step failed and how: the first failure for which the other side is to blame, else the first.
 pub(super) async fn dial(address: &Address, attempt: &Attempt, deadline: Deadline) -> Result<Dialed, CheckFailure> {
-    if let Some(ip) = address.ip {
-        let stream = connect(address, SocketAddr::new(ip, address.port), deadline).await?;
-        return Ok(Dialed {
-            stream,
-            unresolved: None,
-        });
-    }
+    let lookups = match &address.place {
+        Place::Name(lookups) => lookups,
+        Place::Ip(ip) => {
+            let stream = connect(address, SocketAddr::new(*ip, address.port), deadline).await?;
+            return Ok(Dialed {
+                stream,
+                unresolved: None,
+            });
+        }
+    };
     let known = attempt.known_addresses(&address.host);
-    match resolve(address, !known.is_empty(), deadline).await {
+    match resolve(address, lookups, !known.is_empty(), deadline).await {
         Ok(found) => {
             let stream = connect_any(address, &found, deadline).await?;
             Ok(Dialed {
@@ -89,16 +106,29 @@ pub(super) async fn dial(address: &Address, attempt: &Attempt, deadline: Deadlin
     }
 }
 
-async fn resolve(address: &Address, hurry: bool, deadline: Deadline) -> Result<Vec<SocketAddr>, CheckFailure> {
+async fn resolve(
+    address: &Address,
+    lookups: &Calls,
+    hurry: bool,
+    deadline: Deadline,
+) -> Result<Vec<SocketAddr>, CheckFailure> {
     let step = if hurry {
         deadline.step(RESOLVER_PATIENCE)
     } else {
         deadline
     };
     let host = &*address.host;
-    match step.cut(lookup_host((host, address.port))).await {
-        Some(Ok(found)) => Ok(found.collect()),
-        Some(Err(error)) => Err(failure::of_lookup(host, &error)),
+    let not_asked = |failure: CheckFailure| {
+        let reason = format!("cannot look up {host}: {}", failure.reason);
+        CheckFailure { reason, ..failure }
+    };
+    let turn = lookups.begin().map_err(not_asked)?;
+    let asked = (address.host.clone(), address.port);
+    let lookup = move || (&*asked.0, asked.1).to_socket_addrs().map(Iterator::collect);
+    match step.cut(turn.run(step, lookup)).await {
+        Some(Ok(Ok(found))) => Ok(found),
+        Some(Ok(Err(error))) => Err(failure::of_lookup(host, &error)),
+        Some(Err(failure)) => Err(not_asked(failure)),
         None => Err(CheckFailure::new(
             FailureKind::Resolver,
             format!("the resolver gives no answer for {host} in time"),
@@ -107,19 +137,17 @@ async fn resolve(address: &Address, hurry: bool, deadline: Deadline) -> Result<V
 }
 
 async fn connect_any(address: &Address, to: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, CheckFailure> {
-    let mut telling: Option<CheckFailure> = None;
+    let mut failures = Vec::new();
     for (tried, peer) in to.iter().enumerate() {
         // A black hole among the addresses must leave time for the others.
         let share = u32::try_from(to.len() - tried).unwrap_or(u32::MAX);
         let step = deadline.step(deadline.left() / share);
         match connect(address, *peer, step).await {
             Ok(stream) => return Ok(stream),
-            Err(failure) => match &telling {
-                Some(first) if first.kind.fault() == Fault::Service || failure.kind.fault() != Fault::Service => {}
-                _ => telling = Some(failure),
-            },
+            Err(failure) => failures.push(failure),
         }
     }
+    let telling = failure::most_telling(&failures).cloned();
     Err(telling.unwrap_or_else(|| {
         CheckFailure::new(
             FailureKind::NameNotFound,
@@ -129,9 +157,9 @@ async fn connect_any(address: &Address, to: &[SocketAddr], deadline: Deadline) -
 }
 
 async fn connect(address: &Address, peer: SocketAddr, deadline: Deadline) -> Result<TcpStream, CheckFailure> {
-    let step = || match address.ip {
-        Some(_) => format!("cannot connect to {address}"),
-        None => format!("cannot connect to {address} ({})", peer.ip()),
+    let step = || match address.place {
+        Place::Ip(_) => format!("cannot connect to {address}"),
+        Place::Name(_) => format!("cannot connect to {address} ({})", peer.ip()),
     };
     match deadline.cut(TcpStream::connect(peer)).await {
         Some(Ok(stream)) => {
@@ -165,6 +193,25 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, dead
     deadline.step(CLOSE_PATIENCE).cut(farewell).await;
 }
 
+/// Ends a connection on which nothing was said and nothing is awaited, without waiting either. The other side may have
+/// spoken first, and what is unread at the end would turn it into a reset: so it is told first that nothing more comes,
+/// and what has come is read away. What comes later is refused, but by then it can read an orderly end.
+pub(super) fn leave(stream: TcpStream) {
+    // Past the runtime: its own view of what can be read may be a moment old.
+    let Ok(mut stream) = stream.into_std() else { return };
+    if stream.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let mut scrap = [0; 2048];
+    let mut read = 0;
+    while read < CLOSE_READS {
+        match stream.read(&mut scrap) {
+            Ok(bytes) if bytes > 0 => read += bytes,
+            _ => return,
+        }
+    }
+}
+
 /// Adds to a finding that the name did not resolve, where it did not.
 pub(super) fn with_name_trouble(finding: Finding, unresolved: Option<String>) -> Finding {
     match unresolved {
@@ -184,6 +231,15 @@ impl Address {
         &self.host
     }
 
+    /// Takes the turn of its lookups, as one that hangs does.
+    #[cfg(test)]
+    pub(super) fn looks_up(&self) -> super::blocking::Turn {
+        match &self.place {
+            Place::Name(lookups) => lookups.begin().unwrap(),
+            Place::Ip(ip) => panic!("{ip} is not looked up"),
+        }
+    }
+
     /// An address of these parts.
     pub(super) fn new(host: &str, port: u16) -> Self {
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -195,7 +251,7 @@ impl Address {
         Self {
             text: text.into(),
             host: host.into(),
-            ip,
+            place: ip.map_or_else(|| Place::Name(Calls::new(&LOOKUPS)), Place::Ip),
             port,
         }
     }

@@ -3,7 +3,9 @@
 use std::io;
 
 use health_monitor_actors::check::CheckFailure;
-use health_monitor_actors::model::FailureKind;
+use health_monitor_actors::model::{FailureKind, Fault};
+
+use crate::excerpt::excerpt;
 
 /// The failure of a step that an I/O error ended: `<step>: connection refused`.
 pub(super) fn of_io(step: &str, error: &io::Error) -> CheckFailure {
@@ -95,6 +97,18 @@ pub(super) fn of_lookup(host: &str, error: &io::Error) -> CheckFailure {
     }
 }
 
+/// Of several failures the one to tell: the first for which the other side is to blame, else the first.
+pub(super) fn most_telling(failures: &[CheckFailure]) -> Option<&CheckFailure> {
+    let of_service = failures.iter().find(|failure| failure.kind.fault() == Fault::Service);
+    of_service.or_else(|| failures.first())
+}
+
+/// The beginning of a text that a server sent, in a reason or as a fact: on one line, at most 200 characters of it.
+pub(super) fn said(text: &str) -> String {
+    const SHOWN: usize = 200;
+    excerpt(text, SHOWN)
+}
+
 /// The beginning of what a server said, quoted for a person to read: control characters escaped, at most 80 bytes of it.
 pub(super) fn quote(said: &[u8]) -> String {
     const SHOWN: usize = 80;
@@ -126,6 +140,19 @@ mod tests {
             assert_eq!(kind_of(code), FailureKind::LocalResources, "{code}");
         }
         assert_eq!(kind_of(libc::ENETUNREACH), FailureKind::NetworkUnreachable);
+    }
+
+    #[test]
+    fn the_services_fault_is_told_before_the_monitors() {
+        let failure = |kind| CheckFailure::new(kind, "");
+        let telling = |kinds: &[FailureKind]| {
+            let failures: Vec<_> = kinds.iter().copied().map(failure).collect();
+            most_telling(&failures).map(|failure| failure.kind)
+        };
+        let (ours, theirs) = (FailureKind::Resolver, FailureKind::Refused);
+        assert_eq!(telling(&[ours, theirs, FailureKind::Reset]), Some(theirs));
+        assert_eq!(telling(&[ours, FailureKind::LocalResources]), Some(ours));
+        assert_eq!(telling(&[]), None);
     }
 
     #[test]

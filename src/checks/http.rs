@@ -30,7 +30,7 @@ use super::dial::{self, Address};
 use super::drive::drive;
 use super::failure;
 use super::tls::{self, Stream, Tls};
-use crate::secret::Secret;
+use crate::secret::{Secret, shown_url};
 use crate::settings::key::{Key, KeyKind};
 use crate::settings::values::{InvalidValue, Values};
 
@@ -137,7 +137,7 @@ pub(super) fn build(values: &Values) -> Result<Arc<dyn Check>, InvalidValue> {
 }
 
 fn read_url(url: &str) -> Result<(Address, bool, PathAndQuery), InvalidValue> {
-    let invalid = |problem: &str| InvalidValue::new("url", format!("`{url}` {problem}"));
+    let invalid = |problem: &str| InvalidValue::new("url", format!("`{}` {problem}", shown_url(url)));
     let uri: Uri = url.parse().map_err(|error| invalid(&format!("is no URL: {error}")))?;
     let encrypted = match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTP => false,
@@ -174,8 +174,12 @@ fn read_headers(settings: &BTreeMap<String, Secret>, url: &str) -> Result<Header
     }
     let authority = url.split('/').nth(2).unwrap_or_default();
     let authority = authority.split(['?', '#']).next().unwrap_or_default();
-    let host = HeaderValue::from_str(authority)
-        .map_err(|_invalid| InvalidValue::new("url", format!("`{url}` names a host that a header cannot hold")))?;
+    let host = HeaderValue::from_str(authority).map_err(|_invalid| {
+        InvalidValue::new(
+            "url",
+            format!("`{}` names a host that a header cannot hold", shown_url(url)),
+        )
+    })?;
     headers.entry(header::HOST).or_insert(host);
     let defaults = [
         (header::USER_AGENT, USER_AGENT),
@@ -263,7 +267,7 @@ impl HttpCheck {
     async fn read(&self, response: Response<Incoming>) -> Result<Answer, hyper::Error> {
         let status = response.status();
         let server = response.headers().get(header::SERVER);
-        let server = server.map(|server| String::from_utf8_lossy(server.as_bytes()).into_owned());
+        let server = server.map(|server| failure::said(&String::from_utf8_lossy(server.as_bytes())));
         let mut body = Vec::new();
         let mut incoming = response.into_body();
         while body.len() < BODY_LIMIT && !incoming.is_end_stream() {

@@ -16,20 +16,19 @@ use health_monitor_actors::model::FailureKind;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
 use self::client::Call;
+use super::blocking::{Calls, Kind};
 use super::deadline::Deadline;
 use super::dial::{self, Address};
+use super::failure;
 use super::tls::{self, Tls};
 use crate::secret::Secret;
 use crate::settings::key::{Key, KeyKind};
 use crate::settings::values::{InvalidValue, Values};
 
-/// Calls into librdkafka that may run at once: each takes about five threads while it lasts.
-const CALLS: usize = 8;
-
-static PERMITS: Semaphore = Semaphore::const_new(CALLS);
+/// Few at once: each takes about five threads while it lasts.
+static CALLS: Kind = Kind::new("call into the Kafka client", "calls into the Kafka client", 8);
 
 /// What may be set.
 pub(super) const SCHEMA: &[Key] = &[
@@ -74,8 +73,7 @@ struct Settings {
 struct KafkaCheck {
     servers: Vec<Address>,
     client: ClientConfig,
-    /// Held by the one call into librdkafka that may be under way.
-    free: Arc<Semaphore>,
+    calls: Calls,
 }
 
 /// Tells a blocking call, when it is dropped, that nobody waits for it any more.
@@ -134,7 +132,7 @@ pub(super) fn build(values: &Values) -> Result<Arc<dyn Check>, InvalidValue> {
     Ok(Arc::new(KafkaCheck {
         servers: settings.address,
         client,
-        free: Arc::new(Semaphore::new(1)),
+        calls: Calls::new(&CALLS),
     }))
 }
 
@@ -142,19 +140,8 @@ pub(super) fn build(values: &Values) -> Result<Arc<dyn Check>, InvalidValue> {
 impl Check for KafkaCheck {
     async fn attempt(&self, attempt: &Attempt) -> Result<Finding, CheckFailure> {
         let deadline = Deadline::of(attempt);
-        let Ok(alone) = Arc::clone(&self.free).try_acquire_owned() else {
-            return Err(CheckFailure::new(
-                FailureKind::StillRunning,
-                "an earlier call into the Kafka client has not returned yet",
-            ));
-        };
+        let turn = self.calls.begin()?;
         let (server, unresolved) = self.find_server(attempt, deadline).await?;
-        let Some(permit) = deadline.cut(PERMITS.acquire()).await else {
-            return Err(CheckFailure::new(
-                FailureKind::LocalResources,
-                format!("{CALLS} other Kafka checks are still under way"),
-            ));
-        };
         let waiting = Waiting(Arc::new(AtomicBool::new(true)));
         let call = Call {
             config: self.client.clone(),
@@ -162,20 +149,8 @@ impl Check for KafkaCheck {
             deadline,
             waited_for: Arc::clone(&waiting.0),
         };
-        let running = tokio::task::spawn_blocking(move || {
-            // Until the client is gone, whoever still waits: its end may block, too.
-            let _held = (alone, permit);
-            call.run()
-        });
-        let finding = match running.await {
-            Ok(result) => result?,
-            Err(error) => {
-                return Err(CheckFailure::new(
-                    FailureKind::Panicked,
-                    format!("the call into the Kafka client broke off: {error}"),
-                ));
-            }
-        };
+        // The client's end, which may block too, is part of the call.
+        let finding = turn.run(deadline, move || call.run()).await??;
         Ok(dial::with_name_trouble(finding, unresolved))
     }
 }
@@ -199,6 +174,7 @@ impl KafkaCheck {
                         (Some(_), Ok(peer)) => peer.to_string(),
                         _ => server.to_string(),
                     };
+                    dial::leave(dialed.stream);
                     return Ok((found, dialed.unresolved));
                 }
                 Err(failure) => failures.push(failure),
@@ -206,8 +182,8 @@ impl KafkaCheck {
         }
         let reasons: Vec<_> = failures.iter().map(|failure| failure.reason.as_str()).collect();
         let reason = reasons.join("; ");
-        Err(match failures.first() {
-            Some(first) => CheckFailure::new(first.kind, reason),
+        Err(match failure::most_telling(&failures) {
+            Some(telling) => CheckFailure::new(telling.kind, reason),
             None => CheckFailure::new(FailureKind::Refused, "no bootstrap server is configured"),
         })
     }

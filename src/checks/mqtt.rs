@@ -277,8 +277,28 @@ impl<'a> Session<'a> {
     fn unexpected(&self, packet: &Packet, due: &str) -> CheckFailure {
         CheckFailure::new(
             FailureKind::WrongProtocol,
-            format!("{} sent {packet:?} where a {due} was due", self.address),
+            format!("{} sent a {} where a {due} was due", self.address, name_of(packet)),
         )
+    }
+}
+
+/// The packet's name in the protocol. Its content may have 64 KiB, and says nothing more here.
+fn name_of(packet: &Packet) -> &'static str {
+    match packet {
+        Packet::Connect(_) => "CONNECT",
+        Packet::ConnAck(_) => "CONNACK",
+        Packet::Publish(_) => "PUBLISH",
+        Packet::PubAck(_) => "PUBACK",
+        Packet::PubRec(_) => "PUBREC",
+        Packet::PubRel(_) => "PUBREL",
+        Packet::PubComp(_) => "PUBCOMP",
+        Packet::Subscribe(_) => "SUBSCRIBE",
+        Packet::SubAck(_) => "SUBACK",
+        Packet::Unsubscribe(_) => "UNSUBSCRIBE",
+        Packet::UnsubAck(_) => "UNSUBACK",
+        Packet::PingReq => "PINGREQ",
+        Packet::PingResp => "PINGRESP",
+        Packet::Disconnect => "DISCONNECT",
     }
 }
 

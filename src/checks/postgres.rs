@@ -187,7 +187,7 @@ impl PostgresCheck {
             Ok(connected) => connected,
             Err(error) => return self.without_login(&error),
         };
-        let version = connection.parameter("server_version").map(str::to_owned);
+        let version = connection.parameter("server_version").map(failure::said);
         let mut connection = pin!(connection.fuse());
         let asking = drive(connection.as_mut(), self.ask(&client, deadline));
         let asked = deadline
@@ -233,7 +233,7 @@ impl PostgresCheck {
             _ => finding,
         };
         Ok(match row.try_get(1) {
-            Ok(Some(version)) => finding.with("timescaledb_version", version),
+            Ok(Some(version)) => finding.with("timescaledb_version", failure::said(version)),
             _ => finding,
         })
     }
@@ -267,7 +267,7 @@ impl PostgresCheck {
                 _ => FailureKind::Rejected,
             };
             let failure = CheckFailure::new(kind, format!("{address} says: {} ({})", quote(said), self.who));
-            return failure.with("sqlstate", code.code());
+            return failure.with("sqlstate", failure::said(code.code()));
         }
         if is_password_missing(error) {
             return CheckFailure::new(
@@ -281,7 +281,7 @@ impl PostgresCheck {
         match (text.as_str(), io) {
             ("error performing TLS handshake", Some(io)) => tls::handshake_failure(address, io),
             ("error performing TLS handshake", None) => {
-                let why = source.map_or(text.clone(), ToString::to_string);
+                let why = source.map_or(text.clone(), |source| failure::said(&source.to_string()));
                 CheckFailure::new(FailureKind::Tls, format!("no TLS with {address}: {why}"))
             }
             // Bytes that are no message of the protocol.
@@ -291,7 +291,9 @@ impl PostgresCheck {
             }
             (_, Some(io)) => failure::of_io(&format!("{address} broke off"), io),
             ("authentication error", None) => {
-                let why = source.map_or_else(String::new, |source| format!(": {source}"));
+                let why = source.map_or_else(String::new, |source| {
+                    format!(": {}", failure::said(&source.to_string()))
+                });
                 CheckFailure::new(FailureKind::LoginRefused, format!("cannot log in to {address}{why}"))
             }
             _ => CheckFailure::new(
@@ -304,7 +306,7 @@ impl PostgresCheck {
     fn no_postgres(&self, why: &str) -> CheckFailure {
         CheckFailure::new(
             FailureKind::WrongProtocol,
-            format!("{} is no PostgreSQL server: {why}", self.address),
+            format!("{} is no PostgreSQL server: {}", self.address, failure::said(why)),
         )
     }
 }
@@ -321,10 +323,13 @@ fn is_login_refusal(code: &SqlState) -> bool {
     *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
 }
 
-/// The server's own words, with its code and its hint.
+/// The server's own words, with its code and its hint, each no longer than a person reads: they may have a megabyte.
 fn quote(said: &DbError) -> String {
-    let hint = said.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-    format!("{} {}: {}{hint}", said.severity(), said.code().code(), said.message())
+    let [severity, code, message] = [said.severity(), said.code().code(), said.message()].map(failure::said);
+    let hint = said
+        .hint()
+        .map_or_else(String::new, |hint| format!("; {}", failure::said(hint)));
+    format!("{severity} {code}: {message}{hint}")
 }
 
 #[cfg(test)]

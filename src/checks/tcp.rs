@@ -58,7 +58,7 @@ impl Check for TcpCheck {
         let deadline = Deadline::of(attempt);
         let dialed = dial::dial(&self.settings.address, attempt, deadline).await?;
         let finding = if self.settings.send.is_none() && self.settings.expect.is_none() {
-            // Nothing was said, so dropping the socket is an orderly close.
+            dial::leave(dialed.stream);
             Finding::pass(self.accepts.clone())
         } else {
             self.converse(dialed.stream, deadline).await?
@@ -155,6 +155,13 @@ mod tests {
         let (address, mut peer) = Peer::silent().await;
         let finding = answer(values(address), LONG).await.unwrap();
         assert_eq!(finding.reason, format!("{address} accepts connections"));
+        assert!(peer.saw_orderly_close().await);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_speaks_first_sees_an_orderly_close() {
+        let (address, mut peer) = Peer::says(b"220 mail ESMTP\r\n").await;
+        answer(values(address), LONG).await.unwrap();
         assert!(peer.saw_orderly_close().await);
     }
 

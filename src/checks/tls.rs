@@ -230,7 +230,11 @@ pub(super) fn handshake_failure(address: &Address, error: &io::Error) -> CheckFa
             FailureKind::WrongProtocol,
             format!("{address} does not speak TLS on this port"),
         ),
-        error => CheckFailure::new(FailureKind::Tls, format!("no TLS with {address}: {error}")),
+        // It may list every name of the other side's certificate.
+        error => {
+            let why = failure::said(&error.to_string());
+            CheckFailure::new(FailureKind::Tls, format!("no TLS with {address}: {why}"))
+        }
     }
 }
 

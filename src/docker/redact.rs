@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use health_monitor_actors::model::compose_labels;
+
+use crate::excerpt::excerpt;
 use crate::settings::EnvironmentShown;
 
 mod scan;
@@ -31,6 +34,17 @@ const SECRET_WORDS: [&str; 12] = [
     "cookie",
 ];
 
+/// Labels by whose values containers are told apart. A project may well be called like a secret, and what is hidden
+/// matches nothing.
+const SHOWN_LABELS: [&str; 6] = [
+    compose_labels::PROJECT,
+    compose_labels::SERVICE,
+    compose_labels::CONTAINER_NUMBER,
+    compose_labels::ONE_OFF,
+    compose_labels::DEPENDS_ON,
+    compose_labels::REPLACE,
+];
+
 /// Names that only look like it.
 const HARMLESS_NAMES: [&str; 2] = ["pwd", "oldpwd"];
 
@@ -49,9 +63,14 @@ pub(super) fn environment(variables: &[String], policy: EnvironmentShown) -> Vec
 
 /// Labels with the secret ones hidden.
 pub(super) fn labels<'a>(labels: impl IntoIterator<Item = (&'a String, &'a String)>) -> BTreeMap<String, String> {
-    let shown = labels
-        .into_iter()
-        .map(|(name, value)| (name.clone(), named(name, value)));
+    let shown = labels.into_iter().map(|(name, value)| {
+        let value = if SHOWN_LABELS.contains(&name.as_str()) {
+            value.clone()
+        } else {
+            named(name, value)
+        };
+        (name.clone(), value)
+    });
     shown.collect()
 }
 
@@ -73,16 +92,7 @@ pub(super) fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 
 /// The output of a HEALTHCHECK: on one line, without control characters, hidden first and shortened then.
 pub(super) fn health_output(output: &str) -> String {
-    let shown = text(output);
-    let plain: Vec<&str> = shown
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-        .collect();
-    let plain = plain.join(" ");
-    match plain.char_indices().nth(OUTPUT_LENGTH) {
-        Some((end, _)) => format!("{}…", plain.get(..end).unwrap_or_default()),
-        None => plain,
-    }
+    excerpt(&text(output), OUTPUT_LENGTH)
 }
 
 /// Any text.

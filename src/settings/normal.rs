@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::duration;
 use super::key::KeyKind;
 use super::suggest;
+use crate::secret::shown_url;
 
 /// How a value may be read.
 #[derive(Debug, Clone, Copy)]
@@ -237,7 +238,7 @@ fn url(text: &str, schemes: &[&str]) -> Result<String, String> {
         let forms: Vec<String> = schemes.iter().map(|scheme| format!("{scheme}://…")).collect();
         one_of(&forms)
     };
-    // What stands before an @ may be a password, so a URL that has one is not shown.
+    let shown = shown_url(text);
     let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
@@ -247,13 +248,13 @@ fn url(text: &str, schemes: &[&str]) -> Result<String, String> {
     }
     let (scheme, rest) = text
         .split_once("://")
-        .ok_or_else(|| format!("must be {}, not \"{text}\"", wanted()))?;
+        .ok_or_else(|| format!("must be {}, not \"{shown}\"", wanted()))?;
     if !schemes.contains(&scheme) {
-        return Err(format!("must be {}, not \"{text}\"", wanted()));
+        return Err(format!("must be {}, not \"{shown}\"", wanted()));
     }
     if rest.is_empty() || (scheme != "unix" && authority.is_empty()) || text.contains(char::is_whitespace) {
         return Err(format!(
-            "must be {} with a host and without spaces, not \"{text}\"",
+            "must be {} with a host and without spaces, not \"{shown}\"",
             wanted()
         ));
     }

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::dependencies;
 use super::duration;
-use super::key::Key;
+use super::key::{Key, KeyKind};
 use super::place::KeyPath;
 use super::schema::{DEFAULTS, FILE_SUFFIX, SERVICE, SERVICES};
 use super::sections;
@@ -20,6 +20,7 @@ use super::suggest::did_you_mean;
 use super::values::Values;
 use super::walk::{Owner, Schema, Walk};
 use crate::checks::{self, CheckKind};
+use crate::secret::shown_url;
 
 /// A service to watch.
 #[derive(Clone)]
@@ -204,7 +205,7 @@ fn complete(name: ServiceName, kind: CheckKind, values: &Values, defaults: &Valu
     ServiceSpec {
         name,
         check: kind.name.to_owned(),
-        address: kind.target.and_then(|target| values.get(target)).map(show_target),
+        address: show_target(kind, values),
         container,
         depends_on,
         critical: values.get("critical").and_then(Json::as_bool).unwrap_or(true),
@@ -234,11 +235,19 @@ fn pick<'a>(values: &'a Values, defaults: &'a Values, key: &str) -> Option<&'a J
     values.get(key).or_else(|| defaults.get(key))
 }
 
-fn show_target(target: &Json) -> String {
-    match target {
-        Json::String(text) => text.clone(),
-        Json::Array(items) => items.iter().map(show_target).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
+/// Where the check goes, as everybody may see it.
+fn show_target(kind: CheckKind, values: &Values) -> Option<String> {
+    let key = kind.schema.iter().find(|key| Some(key.name) == kind.target)?;
+    let show = |text: &str| match key.kind {
+        KeyKind::Url(_) => shown_url(text),
+        _ => text.to_owned(),
+    };
+    match values.get(key.name)? {
+        Json::Array(items) => {
+            let shown: Vec<_> = items.iter().filter_map(Json::as_str).map(show).collect();
+            Some(shown.join(", "))
+        }
+        target => target.as_str().map(show),
     }
 }
 

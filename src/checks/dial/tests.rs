@@ -14,7 +14,11 @@ fn addresses_are_read_and_shown_as_people_write_them() {
     let parts = |text: &str| {
         let address: Address = text.parse().unwrap();
         assert_eq!(address.to_string(), text);
-        (address.host.to_string(), address.port, address.ip.is_some())
+        (
+            address.host.to_string(),
+            address.port,
+            matches!(address.place, Place::Ip(_)),
+        )
     };
     assert_eq!(parts("kafka:29092"), ("kafka".to_owned(), 29092, false));
     assert_eq!(parts("10.0.0.7:1"), ("10.0.0.7".to_owned(), 1, true));
@@ -85,4 +89,42 @@ async fn an_address_that_fails_does_not_hide_one_that_works() {
         .await
         .unwrap();
     assert_eq!(stream.peer_addr().unwrap(), good);
+}
+
+#[tokio::test]
+async fn a_lookup_that_hangs_is_not_joined_by_another() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = Address::new("localhost", listener.local_addr().unwrap().port());
+    // Whoever has a clone of the address has the same lookups.
+    let turn = address.clone().looks_up();
+    let nobody = attempt_of(TIMEOUT);
+    let failure = dial(&address, &nobody, Deadline::of(&nobody)).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::StillRunning);
+    assert_eq!(
+        failure.reason,
+        "cannot look up localhost: an earlier name lookup has not returned yet"
+    );
+
+    let attempt = attempt_with_container(TIMEOUT, "localhost", Ipv4Addr::LOCALHOST.into());
+    let dialed = dial(&address, &attempt, Deadline::of(&attempt)).await.unwrap();
+    assert_eq!(dialed.unresolved, Some(failure.reason));
+
+    drop(turn);
+    let dialed = dial(&address, &nobody, Deadline::of(&nobody)).await.unwrap();
+    assert_eq!(dialed.unresolved, None);
+}
+
+#[tokio::test]
+async fn leaving_a_server_that_spoke_first_is_no_reset() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let attempt = attempt_of(TIMEOUT);
+    let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port());
+    let dialed = dial(&address, &attempt, Deadline::of(&attempt)).await.unwrap();
+    let (mut server, _) = listener.accept().await.unwrap();
+    server.write_all(b"220 mail ESMTP\r\n").await.unwrap();
+    dialed.stream.readable().await.unwrap();
+    leave(dialed.stream);
+    // Else the read fails with ECONNRESET, and so does the next word.
+    assert_eq!(server.read(&mut [0; 16]).await.unwrap(), 0);
+    assert!(server.take_error().unwrap().is_none());
 }

@@ -208,3 +208,14 @@ fn ports_and_paths_have_the_usual_defaults() {
         ("[::1]:8080".to_owned(), false, "/".to_owned())
     );
 }
+
+#[tokio::test]
+async fn a_server_with_a_long_name_is_cut_short() {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nServer: {}\r\nContent-Length: 0\r\n\r\n",
+        "x".repeat(20_000)
+    );
+    let (address, _peer) = Peer::answers(head.into_bytes().leak()).await;
+    let finding = answer(values(address), LONG).await.unwrap();
+    assert_eq!(finding.info["server"], format!("{}…", "x".repeat(200)));
+}

@@ -68,7 +68,7 @@ pub(super) fn judge(server: &str, metadata: &Metadata, said: &Said) -> Result<Fi
         None => finding,
     };
     Ok(match &said.cluster {
-        Some(cluster) => finding.with("cluster_id", cluster.clone()),
+        Some(cluster) => finding.with("cluster_id", failure::said(cluster)),
         None => finding,
     })
 }
@@ -77,7 +77,7 @@ fn name(what: &str, which: &[(&str, i32)], of: usize) -> String {
     let mut text = format!("{} of {of} partitions {what} (", which.len());
     for (index, (topic, partition)) in which.iter().take(NAMED).enumerate() {
         let comma = if index > 0 { ", " } else { "" };
-        text.push_str(&format!("{comma}{topic}/{partition}"));
+        text.push_str(&format!("{comma}{}/{partition}", failure::said(topic)));
     }
     text.push_str(if which.len() > NAMED { ", …)" } else { ")" });
     text
@@ -155,7 +155,7 @@ fn brief(text: &str) -> String {
         .and_then(|(_, rest)| rest.split(' ').next()?.parse::<i32>().ok());
     match size {
         Some(size) => format!("it answers {}…", failure::quote(&size.to_be_bytes())),
-        None => text.to_owned(),
+        None => failure::said(text),
     }
 }
 

@@ -124,7 +124,7 @@ async fn a_call_that_nobody_waits_for_blocks_the_next_and_then_ends() {
     let check = Arc::new(KafkaCheck {
         servers: settings.address,
         client: ClientConfig::new(),
-        free: Arc::new(Semaphore::new(1)),
+        calls: Calls::new(&CALLS),
     });
     let attempt = attempt_of(Duration::from_secs(60));
     let first = tokio::spawn({
@@ -137,8 +137,8 @@ async fn a_call_that_nobody_waits_for_blocks_the_next_and_then_ends() {
     first.await.unwrap_err();
     let failure = check.attempt(&attempt).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::StillRunning);
-    let free = timeout(Duration::from_secs(20), check.free.acquire()).await;
-    drop(free.expect("the call goes on although nobody waits").unwrap());
+    let ended = timeout(Duration::from_secs(20), check.calls.ended()).await;
+    ended.expect("the call goes on although nobody waits");
 }
 
 #[test]
@@ -154,4 +154,25 @@ fn what_cannot_work_is_told_at_once() {
     );
     let file = problem(values("k:1").with("tls", true).with("ca_file", "/nowhere/ca.pem"));
     assert!(file.starts_with("ca_file cannot be read: /nowhere/ca.pem"), "{file}");
+}
+
+/// Of several servers that fail, one that is at fault itself counts before the monitor's own trouble with another.
+#[tokio::test]
+async fn a_server_that_refuses_counts_before_a_name_that_cannot_be_looked_up() {
+    let values = values(&format!("kafka-1:9092,127.0.0.1:{}", free_port().await));
+    let settings: Settings = values.read().unwrap();
+    let _turn = settings.address[0].looks_up();
+    let check = KafkaCheck {
+        servers: settings.address,
+        client: ClientConfig::new(),
+        calls: Calls::new(&CALLS),
+    };
+    let failure = check.attempt(&attempt_of(LONG)).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused, "{failure}");
+    assert!(
+        failure
+            .reason
+            .contains("an earlier name lookup has not returned yet; cannot connect to"),
+        "{failure}"
+    );
 }

@@ -145,3 +145,17 @@ async fn a_broker_without_tls_is_told_when_tls_is_asked_for() {
     let failure = answer(values(closing).with("tls", true), LONG).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Tls);
 }
+
+#[tokio::test]
+async fn a_packet_out_of_turn_is_told_by_its_name_alone() {
+    // CONNACK, then a PUBLISH of 20,000 bytes where a SUBACK is due.
+    let mut said = b"\x20\x02\x00\x00\x30\xa0\x9c\x01\x00\x01a".to_vec();
+    said.extend([b'x'; 19_997]);
+    let (address, _peer) = Peer::answers(said.leak()).await;
+    let failure = answer(values(address).with("topic", "t"), LONG).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::WrongProtocol);
+    assert_eq!(
+        failure.reason,
+        format!("{address} sent a PUBLISH where a SUBACK was due")
+    );
+}

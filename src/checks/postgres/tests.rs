@@ -97,3 +97,20 @@ async fn a_server_that_is_starting_or_full_says_so() {
         assert_eq!(failure.reason, format!("{address} {words}"));
     }
 }
+
+#[tokio::test]
+async fn a_server_that_says_too_much_is_cut_short() {
+    let mut said = b"E\0\0\0\0SFATAL\0VFATAL\0C53300\0Mno\nroom\x1b".to_vec();
+    said.extend(b"x".repeat(500_000));
+    said.extend(b"\0Hhint");
+    said.extend(b"y".repeat(400_000));
+    said.extend(b"\0\0");
+    let length = u32::try_from(said.len() - 1).unwrap();
+    said.splice(1..5, length.to_be_bytes());
+    let (address, _peer) = Peer::answers(said.leak()).await;
+    let failure = answer(values(address), LONG).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Saturated, "{failure}");
+    assert!(failure.reason.contains("FATAL 53300: no room xx"), "{failure}");
+    assert!(failure.reason.contains("…; hinty"), "{failure}");
+    assert!(failure.reason.len() < 600, "{failure}");
+}

@@ -97,8 +97,8 @@ fn read(answer: &[u8]) -> Option<Srvr> {
     let version = value("Zookeeper version")?;
     let mut latency = value("Latency min/avg/max").into_iter().flat_map(|all| all.split('/'));
     Some(Srvr::Facts(Facts {
-        version: version.split(',').next().unwrap_or(version).to_owned(),
-        mode: value("Mode")?.to_owned(),
+        version: failure::said(version.split(',').next().unwrap_or(version)),
+        mode: failure::said(value("Mode")?),
         latency_avg: latency.nth(1).and_then(|number| number.parse().ok()),
         latency_max: latency.next().and_then(|number| number.parse().ok()),
         outstanding: number("Outstanding"),
@@ -125,6 +125,16 @@ mod tests {
             nodes: Some(5.0),
         };
         assert_eq!(read(answer), Some(Srvr::Facts(facts)));
+    }
+
+    #[test]
+    fn what_is_shown_of_an_answer_is_short_and_plain() {
+        let answer = format!("Zookeeper version: {}\nMode: lead\u{1b}er\n", "3".repeat(4_000));
+        let Some(Srvr::Facts(facts)) = read(answer.as_bytes()) else {
+            panic!("no facts in {answer}");
+        };
+        assert_eq!(facts.mode, "lead er");
+        assert_eq!(facts.version, format!("{}…", "3".repeat(200)));
     }
 
     #[test]

@@ -126,6 +126,24 @@ fn labels_of_compose_and_of_images_stay_readable() {
 }
 
 #[test]
+fn a_project_that_is_called_like_a_secret_keeps_its_name() {
+    let given = BTreeMap::from(
+        [
+            ("com.docker.compose.project", "ghp_0123456789abcdefghijABCDEFGHIJ012345"),
+            ("com.docker.compose.service", "AKIAIOSFODNN7EXAMPLE"),
+            ("com.docker.compose.replace", "ghp_0123456789abcdefghijABCDEFGHIJ012345"),
+            ("com.example.service", "ghp_0123456789abcdefghijABCDEFGHIJ012345"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let shown = labels(&given);
+    assert_eq!(shown["com.example.service"], HIDDEN, "it looks like one");
+    for label in SHOWN_LABELS {
+        assert_eq!(shown.get(label), given.get(label));
+    }
+}
+
+#[test]
 fn health_output_is_one_short_line() {
     assert_eq!(health_output("connected\n\tok\u{7} \n"), "connected ok");
     let long = health_output(&"ä".repeat(1000));
