@@ -1,5 +1,7 @@
 //! The exposition, from the real server.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 #[cfg(test)]
 mod support {
     pub(crate) mod exposition;
@@ -15,9 +17,9 @@ use std::time::Duration;
 use health_monitor::api::{ApiState, Settings};
 use health_monitor::metrics::{self, CONTENT_TYPE, DockerFigures, DockerRequests, Process, SelfFigures};
 use health_monitor_actors::model::{BreakerView, ContainerStatus, FailureKind, ServiceName, Snapshot, Status, Verdict};
-use health_monitor_actors::probe::Lateness;
+use health_monitor_actors::probe::{Lateness, Probe};
 use health_monitor_actors::registry::RegistryFigures;
-use health_monitor_actors::supervisor::{ChildState, PhaseState, SupervisorState, Totals};
+use health_monitor_actors::supervisor::{ChildName, ChildState, PhaseState, SupervisorState, Totals};
 use proptest::prelude::*;
 use support::exposition::Exposition;
 use support::server::{TestServer, silent, telling};
@@ -112,8 +114,9 @@ fn full_stack() -> Arc<Snapshot> {
 
 /// A supervisor with two probes, one of them given up, and the inventory.
 fn supervisor() -> SupervisorState {
-    let child = |name: &str, restarts: u64, phase: PhaseState| ChildState {
-        name: name.into(),
+    let probe = |service| Probe::child_name(&ServiceName::new(service).unwrap());
+    let child = |name: ChildName, restarts: u64, phase: PhaseState| ChildState {
+        name,
         run: restarts + 1,
         phase,
         lane: None,
@@ -124,9 +127,9 @@ fn supervisor() -> SupervisorState {
     };
     SupervisorState {
         children: vec![
-            child("inventory", 0, PhaseState::Running),
-            child("probe:kafka", 4, PhaseState::GivenUp { retry_in_ms: 60_000 }),
-            child("probe:mosquitto", 1, PhaseState::Running),
+            child("inventory".into(), 0, PhaseState::Running),
+            child(probe("kafka"), 4, PhaseState::GivenUp { retry_in_ms: 60_000 }),
+            child(probe("mosquitto"), 1, PhaseState::Running),
         ],
         lanes: Vec::new(),
         totals: Totals {

@@ -8,7 +8,6 @@ pub struct Counters {
     requests: [[AtomicU64; RequestResult::ALL.len()]; Endpoint::ALL.len()],
     reconnects: AtomicU64,
     events: AtomicU64,
-    duplicate_events: AtomicU64,
 }
 
 /// What is asked of the engine.
@@ -123,11 +122,6 @@ impl Counters {
         self.events.load(Ordering::Relaxed)
     }
 
-    /// Events that came again when a stream was opened again.
-    pub fn duplicate_events(&self) -> u64 {
-        self.duplicate_events.load(Ordering::Relaxed)
-    }
-
     pub(super) fn count_request(&self, endpoint: Endpoint, result: RequestResult) {
         let cell = Endpoint::ALL
             .iter()
@@ -142,9 +136,8 @@ impl Counters {
         self.reconnects.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_event(&self, is_new: bool) {
-        let count = if is_new { &self.events } else { &self.duplicate_events };
-        count.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_event(&self) {
+        self.events.fetch_add(1, Ordering::Relaxed);
     }
 }
 

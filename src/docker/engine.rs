@@ -43,8 +43,17 @@ struct Inner {
     /// The version that was agreed on, packed; 0 before.
     version: Arc<AtomicU32>,
     counters: Counters,
+    /// What last answered, so that only another answer is news; `None` before the first contact and after an outage.
+    contact: Mutex<Option<Contact>>,
     own: watch::Sender<Option<Arc<Own>>>,
     running: RunningTeller,
+}
+
+/// What an engine said of itself at a contact.
+#[derive(Debug, PartialEq)]
+struct Contact {
+    engine_version: String,
+    agreed: Agreed,
 }
 
 /// Events as they come; ends with the connection.
@@ -61,6 +70,7 @@ impl Engine {
                 client: Mutex::new(None),
                 version: Arc::new(AtomicU32::new(0)),
                 counters: Counters::default(),
+                contact: Mutex::new(None),
                 own: watch::Sender::new(None),
                 running: RunningTeller::new(),
             }),
@@ -108,14 +118,19 @@ impl Engine {
             why: "it names no API version; is this a container engine?".to_owned(),
         })?;
         let oldest = read(answer.min_api_version).unwrap_or(newest).min(newest);
-        let Agreed { version, warning } = agree(self.inner.settings.api_version, oldest, newest);
-        if let Some(warning) = warning {
-            tracing::warn!(%version, warning, "docker api version negotiated");
-        }
+        let agreed = agree(self.inner.settings.api_version, oldest, newest);
+        let version = agreed.version;
         self.inner.version.store(version.packed(), Ordering::Relaxed);
-        let engine_version = answer.version.unwrap_or_default();
-        tracing::info!(host = self.inner.settings.host, engine_version, api_version = %version, "docker engine answers");
+        self.inner.met(Contact {
+            engine_version: answer.version.unwrap_or_default(),
+            agreed,
+        });
         Ok(version)
+    }
+
+    /// Notes that the engine is away: that it answers will be news again.
+    pub(super) fn lost(&self) {
+        *self.inner.contact.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Asks for a sign of life.
@@ -257,6 +272,27 @@ impl fmt::Debug for Engine {
     }
 }
 
+// === impl Inner ===
+
+impl Inner {
+    /// Logs a contact, and says whether it was news. The event stream ends now and then, behind a proxy every few minutes,
+    /// and the same engine answers again: that is none.
+    fn met(&self, contact: Contact) -> bool {
+        let mut last = self.contact.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref() == Some(&contact) {
+            return false;
+        }
+        let Contact { engine_version, agreed } = &contact;
+        let Agreed { version, warning } = agreed;
+        if let Some(warning) = warning {
+            tracing::warn!(%version, warning, "docker api version negotiated");
+        }
+        tracing::info!(host = self.settings.host, engine_version, api_version = %version, "docker engine answers");
+        *last = Some(contact);
+        true
+    }
+}
+
 /// The client for the configured address. None of the library's own constructors takes a folder of certificates.
 fn make_client(settings: &Settings) -> Result<Docker, ClientError> {
     let Settings { host, cert_path, .. } = settings;
@@ -311,6 +347,23 @@ mod tests {
         assert_eq!(uri.path_and_query().unwrap(), "/v1.41/containers/json?all=true");
         assert_eq!(asked("/v1.53/events"), None);
         assert!(asked("/volumes").is_some());
+    }
+
+    #[test]
+    fn the_same_engine_is_news_once_and_again_after_an_outage() {
+        let engine = Engine::new(Settings::default());
+        let meets = |engine_version: &str| {
+            engine.inner.met(Contact {
+                engine_version: engine_version.to_owned(),
+                agreed: agree(None, ApiVersion::NEWEST, ApiVersion::NEWEST),
+            })
+        };
+        assert!(meets("28.0.1"));
+        assert!(!meets("28.0.1"));
+        assert!(meets("28.0.2"));
+        assert!(!meets("28.0.2"));
+        engine.lost();
+        assert!(meets("28.0.2"));
     }
 
     #[tokio::test]

@@ -182,7 +182,7 @@ impl Follower {
                 failures = 0;
             }
             match lost {
-                Lost::Stream if failures == 0 => tracing::info!("docker event stream ended; opening it again"),
+                Lost::Stream if failures == 0 => tracing::debug!("docker event stream ended; opening it again"),
                 Lost::Stream => self.pause(failures).await,
                 Lost::Failed(error) => {
                     self.is_down(&error);
@@ -314,9 +314,8 @@ impl Follower {
     }
 
     fn happened(&mut self, event: &Event) {
-        let is_new = self.seen.is_new(event);
-        self.engine.counters().count_event(is_new);
-        if is_new {
+        if self.seen.is_new(event) {
+            self.engine.counters().count_event();
             self.since = self.since.max(event.at - OVERLAP);
             self.book.event(event);
         }
@@ -367,6 +366,7 @@ impl Follower {
     }
 
     fn is_down(&mut self, error: &EngineError) {
+        self.engine.lost();
         let since = match &self.state {
             EngineState::Down { since, .. } => *since,
             _ => {
