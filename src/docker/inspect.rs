@@ -199,8 +199,15 @@ fn read_row_status(state: ContainerSummaryStateEnum) -> ContainerStatus {
     }
 }
 
+/// The engine says `unhealthy` also where nothing failed: it does so when it stops running the HEALTHCHECK, at every pause
+/// and end, and takes it back without an event some time after the next start. Nothing is decided then.
 fn read_health(health: &Health) -> Option<ContainerHealth> {
+    let failing_streak = health
+        .failing_streak
+        .and_then(|streak| u64::try_from(streak).ok())
+        .unwrap_or_default();
     let verdict = match health.status? {
+        HealthStatusEnum::UNHEALTHY if failing_streak == 0 => HealthVerdict::Starting,
         HealthStatusEnum::STARTING => HealthVerdict::Starting,
         HealthStatusEnum::HEALTHY => HealthVerdict::Healthy,
         HealthStatusEnum::UNHEALTHY => HealthVerdict::Unhealthy,
@@ -210,10 +217,7 @@ fn read_health(health: &Health) -> Option<ContainerHealth> {
     let output = last_run.and_then(|run| run.output.as_deref()).unwrap_or_default();
     Some(ContainerHealth {
         verdict,
-        failing_streak: health
-            .failing_streak
-            .and_then(|streak| u64::try_from(streak).ok())
-            .unwrap_or_default(),
+        failing_streak,
         output: redact::health_output(output),
     })
 }

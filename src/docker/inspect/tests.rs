@@ -119,3 +119,10 @@ fn signals_go_by_number_or_name() {
     assert_eq!(signal_number("37"), Some(37));
     assert_eq!(signal_number("SIGRTMIN+3"), None);
 }
+
+#[test]
+fn an_engine_that_stopped_a_healthcheck_says_nothing_by_it() {
+    let stopped = RUNNING.replace("\"FailingStreak\": 3", "\"FailingStreak\": 0");
+    assert_eq!(described(&stopped).health.unwrap().verdict, HealthVerdict::Starting);
+    assert_eq!(described(RUNNING).health.unwrap().verdict, HealthVerdict::Unhealthy);
+}
