@@ -97,6 +97,8 @@ async fn main() -> anyhow::Result<()> {
         .set("reconnect.backoff.max.ms", "2000")
         .set("group.id", "data-processor")
         .set("auto.offset.reset", "earliest")
+        // How long the partitions of one that was killed wait before the next one gets them; 45 s by default.
+        .set("session.timeout.ms", "10000")
         .set("allow.auto.create.topics", "true")
         .set("topic.metadata.refresh.interval.ms", "5000")
         .create()?;

@@ -1,5 +1,7 @@
 //! Data that flows from end to end.
 
+use std::time::Duration;
+
 use crate::docker::docker;
 use crate::stack::{Stack, turn};
 use crate::wait::{seconds, until};
@@ -12,13 +14,16 @@ async fn rows() -> u64 {
     count.parse().unwrap()
 }
 
+/// Until the applications have found each other again after whatever another test did to them.
+const FLOWS: Duration = seconds(90);
+
 #[tokio::test]
 async fn every_service_is_healthy_and_rows_arrive() {
     let turn = turn().await;
     let (_, health) = turn.monitor.get("/health").await;
     assert_eq!(health["status"], "healthy", "{health}");
     let before = rows().await;
-    until("more rows", seconds(30), async || {
+    until("more rows", FLOWS, async || {
         let now = rows().await;
         if now > before {
             Ok(())
