@@ -83,12 +83,8 @@ impl Lens {
             oom_killed: !is_alive && vitals.oom_killed,
             restart_count: vitals.restart_count,
             ports: read_ports(answer, config),
-            mounts: answer.mounts.iter().flatten().map(read_mount).collect(),
-            networks: networks
-                .into_iter()
-                .flatten()
-                .map(|(name, place)| (name.clone(), read_network(place)))
-                .collect(),
+            mounts: read_mounts(answer.mounts.as_deref()),
+            networks: read_networks(networks),
             reachable_at: self.reach.addresses(networks),
             environment: redact::environment(config.env.as_deref().unwrap_or_default(), self.environment),
             labels: redact::labels(config.labels.iter().flatten()),
@@ -102,10 +98,7 @@ impl Lens {
 
     /// Describes a container as well as the list can, for one that cannot be inspected.
     pub(super) fn describe_row(&self, id: &Arc<str>, row: &ContainerSummary, lifecycle: &Lifecycle) -> ContainerState {
-        let networks = row
-            .network_settings
-            .as_ref()
-            .and_then(|settings| settings.networks.as_ref());
+        let networks = row_networks(row);
         let ports = row.ports.iter().flatten().map(|port| {
             let protocol = port
                 .typ
@@ -119,12 +112,8 @@ impl Lens {
             command: redact::command(row.command.as_deref().unwrap_or_default().split(' ')),
             created: row.created.and_then(|seconds| Timestamp::from_second(seconds).ok()),
             ports: ports.collect(),
-            mounts: row.mounts.iter().flatten().map(read_mount).collect(),
-            networks: networks
-                .into_iter()
-                .flatten()
-                .map(|(name, place)| (name.clone(), read_network(place)))
-                .collect(),
+            mounts: read_mounts(row.mounts.as_deref()),
+            networks: read_networks(networks),
             reachable_at: self.reach.addresses(networks),
             labels: redact::labels(row.labels.iter().flatten()),
             starts: lifecycle.starts(),
@@ -162,15 +151,16 @@ pub(super) fn vitals(answer: &ContainerInspectResponse) -> Vitals {
 
 /// The networks of a list's row with their addresses, to compare them with what is known.
 pub(super) fn row_addresses(row: &ContainerSummary) -> BTreeMap<&str, &str> {
-    let networks = row
-        .network_settings
-        .as_ref()
-        .and_then(|settings| settings.networks.as_ref());
+    let networks = row_networks(row);
     let address = |place: &'_ EndpointSettings| place.ip_address.is_some();
     let places = networks.into_iter().flatten().filter(|(_, place)| address(place));
     places
         .map(|(name, place)| (name.as_str(), place.ip_address.as_deref().unwrap_or_default()))
         .collect()
+}
+
+fn row_networks(row: &ContainerSummary) -> Option<&HashMap<String, EndpointSettings>> {
+    row.network_settings.as_ref()?.networks.as_ref()
 }
 
 fn read_status(state: &EngineContainerState) -> ContainerStatus {
@@ -250,13 +240,21 @@ fn read_ports(answer: &ContainerInspectResponse, config: &ContainerConfig) -> BT
     exposed.chain(live).collect()
 }
 
-fn read_mount(mount: &MountPoint) -> Mount {
-    Mount {
+fn read_mounts(mounts: Option<&[MountPoint]>) -> Vec<Mount> {
+    let read = |mount: &MountPoint| Mount {
         kind: mount.typ.as_ref().map(ToString::to_string).unwrap_or_default(),
         source: mount.name.clone().or_else(|| mount.source.clone()).unwrap_or_default(),
         destination: mount.destination.clone().unwrap_or_default(),
         writable: mount.rw.unwrap_or_default(),
-    }
+    };
+    mounts.unwrap_or_default().iter().map(read).collect()
+}
+
+fn read_networks(networks: Option<&HashMap<String, EndpointSettings>>) -> BTreeMap<String, Network> {
+    let networks = networks.into_iter().flatten();
+    networks
+        .map(|(name, place)| (name.clone(), read_network(place)))
+        .collect()
 }
 
 fn read_network(place: &EndpointSettings) -> Network {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use bollard::models::ContainerSummary;
-use health_monitor_actors::model::compose_labels;
 
 /// A container as the list shows it, for those who only look once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,11 +65,6 @@ impl Listed {
             networks,
         })
     }
-
-    /// The Compose service that it belongs to.
-    pub fn compose_service(&self) -> Option<&str> {
-        self.labels.get(compose_labels::SERVICE).map(String::as_str)
-    }
 }
 
 impl ListedPort {
@@ -107,7 +101,7 @@ mod tests {
         );
         let listed = Listed::read(row.unwrap()).unwrap();
         assert_eq!((listed.name.as_str(), listed.running), ("db", true));
-        assert_eq!(listed.compose_service(), Some("postgres"));
+        assert_eq!(listed.labels["com.docker.compose.service"], "postgres");
         assert_eq!(listed.networks, ["app", "iot"]);
         let port = |container, protocol: &str, host| ListedPort {
             container,

@@ -63,23 +63,21 @@ pub(super) fn write_totals(text: &mut Text, rows: &[Row]) {
 }
 
 fn service_health_status(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let each = rows.iter().map(|row| (&row.labels, row.service.as_ref()));
     text.family(
         Kind::Gauge,
         "service_health_status",
         "1 while the service works (healthy or degraded), 0 while it does not (unhealthy or not found).",
-        each.filter_map(|(labels, service)| Some((labels, u64::from(service.health_gauge()?)))),
+        each_with(rows, |service| service.health_gauge().map(u64::from)),
     );
 }
 
 fn service_state(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let each = rows.iter().map(|row| (&row.labels, row.service.as_ref()));
     text.states(
         "service_state",
         "1 for the status that the service has, 0 for the others.",
         "state",
         &Status::ALL.map(Status::as_str),
-        each.map(|(labels, service)| (labels, service.status.as_str())),
+        each(rows, |service| service.status.as_str()),
     );
 }
 
@@ -94,83 +92,75 @@ fn service_info(text: &mut Text, rows: &[Row], _settings: Settings) {
 }
 
 fn service_flapping(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let each = rows.iter().map(|row| (&row.labels, row.service.as_ref()));
     text.family(
         Kind::Gauge,
         "service_flapping",
         "1 while the service's status changes too often to be acted on.",
-        each.map(|(labels, service)| (labels, service.flapping)),
+        each(rows, |service| service.flapping),
     );
 }
 
 fn service_pending(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let each = rows.iter().map(|row| (&row.labels, row.service.as_ref()));
     text.family(
         Kind::Gauge,
         "service_pending",
         "1 while the last cycles announce a change of status that they have not decided.",
-        each.map(|(labels, service)| (labels, service.pending.is_some())),
+        each(rows, |service| service.pending.is_some()),
     );
 }
 
 fn service_maintenance(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let each = rows.iter().map(|row| (&row.labels, row.service.as_ref()));
     text.family(
         Kind::Gauge,
         "service_maintenance",
         "1 while the service is paused by a person.",
-        each.map(|(labels, service)| (labels, service.status == Status::Maintenance)),
+        each(rows, |service| service.status == Status::Maintenance),
     );
 }
 
 fn service_dependency_unhealthy(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let each = rows.iter().map(|row| (&row.labels, row.service.as_ref()));
     text.family(
         Kind::Gauge,
         "service_dependency_unhealthy",
         "1 while a service that it depends on, directly or not, does not work.",
-        each.map(|(labels, service)| (labels, service.dependency_unhealthy)),
+        each(rows, |service| service.dependency_unhealthy),
     );
 }
 
 fn service_breaker_state(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let each = rows.iter().map(|row| (&row.labels, row.service.as_ref()));
     text.states(
         "service_breaker_state",
         "1 for the state that the service's circuit breaker has, 0 for the others.",
         "state",
         &BreakerView::STATES,
-        each.map(|(labels, service)| (labels, service.breaker.as_str())),
+        each(rows, |service| service.breaker.as_str()),
     );
 }
 
 fn health_check_success_total(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let each = rows.iter().map(|row| (&row.labels, row.service.as_ref()));
     text.family(
         Kind::Counter,
         "health_check_success_total",
         "Finished cycles in which the service worked, with or without a warning.",
-        each.map(|(labels, service)| (labels, service.totals.success)),
+        each(rows, |service| service.totals.success),
     );
 }
 
 fn health_check_failure_total(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let each = rows.iter().map(|row| (&row.labels, row.service.as_ref()));
     text.family(
         Kind::Counter,
         "health_check_failure_total",
         "Finished cycles in which the service failed.",
-        each.map(|(labels, service)| (labels, service.totals.failure)),
+        each(rows, |service| service.totals.failure),
     );
 }
 
 fn health_check_error_total(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let each = rows.iter().map(|row| (&row.labels, row.service.as_ref()));
     text.family(
         Kind::Counter,
         "health_check_error_total",
         "Cycles in which the monitor could not check.",
-        each.map(|(labels, service)| (labels, service.totals.error)),
+        each(rows, |service| service.totals.error),
     );
 }
 
@@ -193,37 +183,43 @@ fn health_check_duration_seconds(text: &mut Text, rows: &[Row], settings: Settin
 }
 
 fn health_check_last_duration_seconds(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let measured = rows
-        .iter()
-        .filter_map(|row| Some((&row.labels, row.service.last.as_deref()?.measured()?)));
     text.family(
         Kind::Gauge,
         "health_check_last_duration_seconds",
         "How long the last check took; absent where its failure was certain without an attempt.",
-        measured.map(|(labels, duration)| (labels, duration.as_secs_f64())),
+        each_with(rows, |service| Some(service.last.as_deref()?.measured()?.as_secs_f64())),
     );
 }
 
 fn health_check_last_timestamp_seconds(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let measured = rows
-        .iter()
-        .filter_map(|row| Some((&row.labels, row.service.last.as_deref()?)));
     text.family(
         Kind::Gauge,
         "health_check_last_timestamp_seconds",
         "When the last check ended, in seconds since 1970.",
-        measured.map(|(labels, last)| (labels, last.ended.as_duration().as_secs_f64())),
+        each_with(rows, |service| {
+            Some(service.last.as_deref()?.ended.as_duration().as_secs_f64())
+        }),
     );
 }
 
 fn health_check_interval_seconds(text: &mut Text, rows: &[Row], _settings: Settings) {
-    let each = rows.iter().map(|row| (&row.labels, row.service.as_ref()));
     text.family(
         Kind::Gauge,
         "health_check_interval_seconds",
         "Configured time from the start of one check to the start of the next.",
-        each.map(|(labels, service)| (labels, service.spec.interval.as_secs_f64())),
+        each(rows, |service| service.spec.interval.as_secs_f64()),
     );
+}
+
+/// Every service with what `read` finds in it.
+fn each<V>(rows: &[Row], read: impl Fn(&ServiceState) -> V) -> impl Iterator<Item = (&Labels, V)> {
+    rows.iter().map(move |row| (&row.labels, read(&row.service)))
+}
+
+/// Every service for which `read` finds a value, with that value.
+fn each_with<V>(rows: &[Row], read: impl Fn(&ServiceState) -> Option<V>) -> impl Iterator<Item = (&Labels, V)> {
+    rows.iter()
+        .filter_map(move |row| Some((&row.labels, read(&row.service)?)))
 }
 
 fn info(row: &Row) -> Labels {

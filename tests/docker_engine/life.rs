@@ -1,6 +1,8 @@
 //! What happens to containers.
 
-use health_monitor_actors::model::{ContainerHealth, ContainerState, ContainerStatus, EngineState, HealthVerdict};
+use health_monitor_actors::model::{
+    ContainerHealth, ContainerState, ContainerStatus, EngineState, HealthVerdict, compose_labels,
+};
 
 use crate::collector::{Told, begin, watch};
 use crate::containers::{Made, docker, host};
@@ -230,7 +232,10 @@ async fn lists_for_those_who_look_once() {
     let watched = watch(&host()).await;
     let all = watched.engine.list_containers().await.unwrap();
     let listed = all.iter().find(|listed| listed.name == it.name).unwrap();
-    assert_eq!((listed.running, listed.compose_service()), (true, Some("web")));
+    assert_eq!(
+        (listed.running, listed.labels[compose_labels::SERVICE].as_str()),
+        (true, "web")
+    );
     assert_eq!(listed.image, crate::containers::IMAGE);
     assert_eq!(listed.networks, ["none"]);
     let own = watched.engine.find_own().await.unwrap();
