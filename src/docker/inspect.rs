@@ -80,7 +80,7 @@ impl Lens {
             started_at: vitals.started_at,
             finished_at: vitals.finished_at,
             exit_code: vitals.exit_code.filter(|_| !is_alive && vitals.finished_at.is_some()),
-            oom_killed: !is_alive && vitals.oom_killed,
+            oom_killed: !is_alive && (vitals.oom_killed || lifecycle.ended_out_of_memory()),
             restart_count: vitals.restart_count,
             ports: read_ports(answer, config),
             mounts: read_mounts(answer.mounts.as_deref()),

@@ -93,12 +93,17 @@ impl Lifecycle {
         Some((exit.at, exit.exit_code, exit.oom_killed))
     }
 
+    /// Memory ran out in the last run, and it has ended.
+    pub(super) fn ended_out_of_memory(&self) -> bool {
+        self.end_of_last_run().is_some_and(|(_, _, oom_killed)| oom_killed)
+    }
+
     /// Takes an event of the engine.
     pub(super) fn event(&mut self, kind: &EventKind, at: Timestamp) {
         match kind {
             EventKind::Kill { signal } if self.is_asked_to_end(*signal) => self.kill = Some(at),
             EventKind::Create => self.is_known = true,
-            EventKind::Oom => self.oom = true,
+            EventKind::Oom => self.ran_out_of_memory(),
             EventKind::Die { exit_code } => self.died(at, *exit_code),
             EventKind::Stop => self.was_asked(),
             EventKind::Restart => {
@@ -140,6 +145,14 @@ impl Lifecycle {
 
     fn is_asked_to_end(&self, signal: Option<i64>) -> bool {
         signal.is_none_or(|signal| ENDING_SIGNALS.contains(&signal) || self.stop_signal == Some(signal))
+    }
+
+    /// The engine may notice only after it has told of the exit, and then no inspect ever says it.
+    fn ran_out_of_memory(&mut self) {
+        match self.exit.as_mut().filter(|_| !self.is_open) {
+            Some(exit) => exit.oom_killed = true,
+            None => self.oom = true,
+        }
     }
 
     /// The exit that was just seen came after a stop or restart through the API.

@@ -142,6 +142,19 @@ fn running_out_of_memory_is_told_with_the_next_start() {
     );
 }
 
+/// A busy engine tells of the exit first, and its flag then stays unset for good.
+#[test]
+fn running_out_of_memory_may_be_told_after_the_exit() {
+    let mut lifecycle = found_running();
+    told(&mut lifecycle, &[(500, die(137)), (510, EventKind::Oom)]);
+    lifecycle.inspected(&exited(0, 499, 137));
+    assert!(lifecycle.ended_out_of_memory());
+    told(&mut lifecycle, &[(700, EventKind::Start)]);
+    assert!(lifecycle.starts().last().unwrap().oom_killed);
+    told(&mut lifecycle, &[(900, die(1))]);
+    assert!(!lifecycle.ended_out_of_memory(), "that was the run before");
+}
+
 #[test]
 fn the_flag_alone_tells_it_too() {
     let mut lifecycle = found_running();
