@@ -16,6 +16,16 @@ wait_until_it_answers() {
   fail "the Docker engine did not answer within 30 s (its log: $state/dockerd.log)"
 }
 
+# drop_stale_pid FILE PROGRAM: what an engine that was killed leaves blocks the next one once another process has its number.
+drop_stale_pid() {
+  local pid
+  [[ -e $1 ]] || return 0
+  pid=$(<"$1")
+  if [[ $(cat "/proc/$pid/comm" 2>/dev/null) != "$2" ]]; then
+    rm "$1"
+  fi
+}
+
 up() {
   ! engine_answers || return 0
   [[ -z ${DOCKER_HOST:-} ]] || fail "no Docker engine answers at DOCKER_HOST=$DOCKER_HOST"
@@ -26,6 +36,8 @@ up() {
     wait_until_it_answers
     echo systemd >"$mark"
   else
+    drop_stale_pid /var/run/docker.pid dockerd
+    drop_stale_pid /var/run/docker/containerd/containerd.pid containerd
     setsid dockerd </dev/null >"$state/dockerd.log" 2>&1 &
     wait_until_it_answers
     cat /var/run/docker.pid >"$mark"
