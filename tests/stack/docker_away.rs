@@ -10,7 +10,7 @@ use crate::monitor::Monitor;
 use crate::proxy::{Mode, Proxy};
 use crate::quick::{SPOKEN, quick};
 use crate::stack::{SERVICES, turn};
-use crate::wait::{seconds, until};
+use crate::wait::{RECOVERY, seconds, until};
 
 /// Until an engine that hangs is noticed, or one that is back: a request's total time, a ping's interval, a pause.
 const NOTICED: Duration = seconds(30);
@@ -119,5 +119,5 @@ async fn protocols_go_on_while_the_engine_is_gone_or_hangs() {
             "{mode:?}: {spoken:?}"
         );
     }
-    turn.monitor.all_healthy(seconds(60)).await;
+    turn.monitor.all_healthy(RECOVERY).await;
 }

@@ -7,13 +7,10 @@ use futures_util::future::join_all;
 use crate::docker::{Undo, compose, docker};
 use crate::monitor::Monitor;
 use crate::stack::turn;
-use crate::wait::seconds;
+use crate::wait::{RECOVERY, seconds};
 
 /// What an event tells is known at once; this is for the machine's other work.
 const SOON: Duration = seconds(10);
-/// Until a service works again: some of them start slowly.
-const AGAIN: Duration = seconds(60);
-
 /// The nine services. Those of a chain take their turns, the chains go side by side.
 const CHAINS: [&[&str]; 3] = [
     &["zookeeper", "kafka"],
@@ -46,7 +43,7 @@ async fn stopped() {
             assert!(kafka.dependency_unhealthy, "{kafka:?}");
         }
         docker(&["start", name]).await;
-        turn.monitor.healthy(name, AGAIN).await;
+        turn.monitor.healthy(name, RECOVERY).await;
     })
     .await;
 }
@@ -60,7 +57,7 @@ async fn killed() {
         let reason = "Container status: exited (exit code 137, just now)";
         turn.monitor.wait_for(name, "unhealthy", reason, SOON).await;
         docker(&["start", name]).await;
-        turn.monitor.healthy(name, AGAIN).await;
+        turn.monitor.healthy(name, RECOVERY).await;
     })
     .await;
 }
@@ -74,7 +71,7 @@ async fn paused() {
         let reason = "Container status: paused (docker unpause resumes it)";
         turn.monitor.wait_for(name, "unhealthy", reason, SOON).await;
         docker(&["unpause", name]).await;
-        turn.monitor.healthy(name, AGAIN).await;
+        turn.monitor.healthy(name, RECOVERY).await;
     })
     .await;
 }
@@ -88,7 +85,7 @@ async fn removed() {
         let removed = turn.monitor.wait_for(name, "not_found", &reason, SOON).await;
         assert_eq!(removed.container_id, None);
         compose(&["up", "--detach", "--no-build", "--no-deps", name]).await;
-        turn.monitor.healthy(name, AGAIN).await;
+        turn.monitor.healthy(name, RECOVERY).await;
     }
 }
 
@@ -105,7 +102,7 @@ async fn recreated_by_compose() {
         }
         let told = ("starting".to_owned(), "being replaced by Compose".to_owned());
         assert!(seen.contains(&told), "{name}: {seen:?}");
-        turn.monitor.healthy(name, AGAIN).await;
+        turn.monitor.healthy(name, RECOVERY).await;
         let after = turn.monitor.service(name).await;
         assert_ne!(before.container_id, after.container_id);
     })

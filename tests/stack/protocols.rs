@@ -9,10 +9,8 @@ use crate::docker::{Undo, docker, pid_of, run};
 use crate::monitor::Monitor;
 use crate::quick::{DETECTED, SPOKEN, Spoken, quick};
 use crate::stack::turn;
-use crate::wait::seconds;
+use crate::wait::{RECOVERY, seconds};
 
-/// Until every service works again.
-const AGAIN: Duration = seconds(60);
 /// Within this the stack's own monitor, with its default times, knows of a protocol's failure: interval + 2 × timeout +
 /// retry interval are 22 s.
 const DETECTED_BY_DEFAULT: Duration = seconds(40);
@@ -45,7 +43,7 @@ async fn block(service: &Spoken, target: &[&str]) -> Undo {
 
 /// Blocks every port, and waits until both monitors tell of each service that it is unhealthy, for this reason.
 async fn blocked(turn: &Monitor, monitor: &Monitor, target: &[&str], why: &str) {
-    monitor.all_healthy(AGAIN).await;
+    monitor.all_healthy(RECOVERY).await;
     let undo = join_all(SPOKEN.iter().map(|service| block(service, target))).await;
     join_all(SPOKEN.iter().map(async |Spoken { name, port }| {
         let reason = format!("cannot connect to {name}:{port} (");
@@ -59,7 +57,7 @@ async fn blocked(turn: &Monitor, monitor: &Monitor, target: &[&str], why: &str) 
     }))
     .await;
     drop(undo);
-    monitor.all_healthy(AGAIN).await;
+    monitor.all_healthy(RECOVERY).await;
 }
 
 #[tokio::test]
@@ -68,7 +66,7 @@ async fn listener_that_refuses() {
     let monitor = quick("refusing", &[]).await;
     let why = "): connection refused, nothing listens on that port";
     blocked(&turn.monitor, &monitor, &["REJECT", "--reject-with", "tcp-reset"], why).await;
-    turn.monitor.all_healthy(AGAIN).await;
+    turn.monitor.all_healthy(RECOVERY).await;
 }
 
 #[tokio::test]
@@ -76,14 +74,14 @@ async fn listener_that_does_not_answer() {
     let turn = turn().await;
     let monitor = quick("silent", &[]).await;
     blocked(&turn.monitor, &monitor, &["DROP"], "): no answer within ").await;
-    turn.monitor.all_healthy(AGAIN).await;
+    turn.monitor.all_healthy(RECOVERY).await;
 }
 
 #[tokio::test]
 async fn main_process_stopped_by_a_signal() {
     let turn = turn().await;
     let monitor = quick("stopped", &[]).await;
-    monitor.all_healthy(AGAIN).await;
+    monitor.all_healthy(RECOVERY).await;
     join_all(SPOKEN.iter().map(async |Spoken { name, port }| {
         let _undo = Undo::by(&["docker", "kill", "--signal=CONT", name]);
         docker(&["kill", "--signal=STOP", name]).await;
@@ -93,8 +91,8 @@ async fn main_process_stopped_by_a_signal() {
         assert_eq!(told.container_status.as_deref(), Some("running"));
     }))
     .await;
-    monitor.all_healthy(AGAIN).await;
-    turn.monitor.all_healthy(AGAIN).await;
+    monitor.all_healthy(RECOVERY).await;
+    turn.monitor.all_healthy(RECOVERY).await;
 }
 
 #[tokio::test]
@@ -102,7 +100,7 @@ async fn network_disconnected() {
     let turn = turn().await;
     let network = turn.stack.variable("STACK_NETWORK");
     let monitor = quick("disconnected", &[]).await;
-    monitor.all_healthy(AGAIN).await;
+    monitor.all_healthy(RECOVERY).await;
     join_all(SPOKEN.iter().map(async |Spoken { name, .. }| {
         let _undo = Undo::by(&["docker", "network", "connect", "--alias", name, network, name]);
         docker(&["network", "disconnect", network, name]).await;
@@ -111,8 +109,8 @@ async fn network_disconnected() {
         monitor.wait_for(name, "unhealthy", &reason, DETECTED).await;
     }))
     .await;
-    monitor.all_healthy(AGAIN).await;
-    turn.monitor.all_healthy(AGAIN).await;
+    monitor.all_healthy(RECOVERY).await;
+    turn.monitor.all_healthy(RECOVERY).await;
 }
 
 #[tokio::test]

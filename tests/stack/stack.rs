@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::monitor::Monitor;
-use crate::wait::seconds;
+use crate::wait::RECOVERY;
 
 /// The services of the specification. `docker compose` starts them in this order.
 pub(crate) const SERVICES: [&str; 9] = [
@@ -94,7 +94,7 @@ pub(crate) async fn turn() -> Turn {
     let guard = TURN.lock().await;
     let stack = Stack::get();
     let monitor = stack.monitor();
-    monitor.all_healthy(seconds(60)).await;
+    monitor.all_healthy(RECOVERY).await;
     Turn {
         _guard: guard,
         stack,

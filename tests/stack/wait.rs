@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// How long services may take until they are healthy after a fault. A broker that starts before ZooKeeper has let go of its
+/// killed predecessor exits and is started again; three such starts are a crash loop, which is called one for two minutes.
+pub(crate) const RECOVERY: Duration = seconds(200);
+
 /// From one look to the next.
 pub(crate) const STEP: Duration = Duration::from_millis(20);
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::readers::Alertmanager;
 use crate::docker::{Made, Undo, docker, unique};
 use crate::stack::{Stack, turn};
-use crate::wait::{seconds, until};
+use crate::wait::{RECOVERY, seconds, until};
 
 /// What tells the alerts of this Prometheus from those of the stack's own.
 const OURS: &str = "prometheus=\"hasty\"";
@@ -55,7 +55,7 @@ async fn a_killed_container_becomes_an_alert_that_mutes_its_dependents_and_resol
     );
 
     docker(&["start", "zookeeper", "kafka"]).await;
-    turn.monitor.all_healthy(seconds(60)).await;
+    turn.monitor.all_healthy(RECOVERY).await;
     let healthy = started.elapsed();
     until("the end of ServiceDown", seconds(30), async || {
         let alerts = alertmanager.alerts(&["alertname=\"ServiceDown\"", OURS]).await;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::docker::{Made, docker, pid_of, unique};
 use crate::monitor::Monitor;
 use crate::stack::{Stack, turn};
-use crate::wait::{seconds, until};
+use crate::wait::{RECOVERY, seconds, until};
 
 #[tokio::test]
 async fn the_healthcheck_of_the_image_tells_life_from_death() {
@@ -70,7 +70,7 @@ async fn without_root_and_capabilities_it_sees_the_whole_stack_and_ends_with_cli
         monitor.try_get("/livez").await.map_err(|error| error.to_string())
     })
     .await;
-    monitor.all_healthy(seconds(60)).await;
+    monitor.all_healthy(RECOVERY).await;
     until("what kafka uses", seconds(40), async || {
         let (_, kafka) = monitor.get("/containers/kafka").await;
         let usage = &kafka["resource_usage"];
