@@ -11,6 +11,7 @@ use crate::wait::{RECOVERY, seconds};
 
 /// What an event tells is known at once; this is for the machine's other work.
 const SOON: Duration = seconds(10);
+
 /// The nine services. Those of a chain take their turns, the chains go side by side.
 const CHAINS: [&[&str]; 3] = [
     &["zookeeper", "kafka"],
