@@ -5,6 +5,7 @@
 mod core;
 mod end;
 mod engine;
+mod inventory_watch;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::settings::Settings;
 
 pub use end::Failure;
 use end::{hard_limit, told_to_stop};
+use inventory_watch::INVENTORY;
 
 /// How long actors may take to end.
 const ACTORS_LIMIT: Duration = Duration::from_secs(3);
@@ -91,7 +93,7 @@ fn watch_containers(engine: &Engine, registry: &Addr<Registry>, supervisor: &Add
         project: registry.clone().recipient(),
     };
     let followed = engine.clone();
-    let inventory = ChildSpec::new(core::INVENTORY, move |child, _: &mut Context<Inventory>| {
+    let inventory = ChildSpec::new(INVENTORY, move |child, _: &mut Context<Inventory>| {
         Inventory::new(followed.clone(), audience.clone()).with_heart(child.heart)
     })
     // What a check does to its lane must not hide the containers.

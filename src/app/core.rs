@@ -3,19 +3,14 @@
 use actix::dev::channel;
 use actix::prelude::*;
 use health_monitor_actors::model::EngineState;
-use health_monitor_actors::registry::{EngineChanged, Registry};
-use health_monitor_actors::supervisor::{
-    ChildEvent, ChildEventKind, MailboxDepth, Next, Supervisor, SupervisorOptions,
-};
-use jiff::Timestamp;
+use health_monitor_actors::registry::Registry;
+use health_monitor_actors::supervisor::{MailboxDepth, Supervisor, SupervisorOptions};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Failure;
+use super::inventory_watch::InventoryWatch;
 use crate::docker::Engine;
 use crate::settings::Settings;
-
-/// The name of the inventory among the supervisor's children.
-pub(super) const INVENTORY: &str = "docker/inventory";
 
 /// Room of the registry's mailbox before senders would have to wait; probes and handlers do not.
 const MAILBOX: usize = 1_024;
@@ -62,33 +57,4 @@ pub(super) fn start_supervisor(
             let _is_heard = fatal.send(Failure::Supervision(reason)).is_ok();
         })
         .start()
-}
-
-/// Tells the registry that nobody follows the containers any more, so that what it knows of them does not pass for now.
-struct InventoryWatch(Addr<Registry>);
-
-impl Actor for InventoryWatch {
-    type Context = Context<Self>;
-}
-
-impl Handler<ChildEvent> for InventoryWatch {
-    type Result = ();
-
-    fn handle(&mut self, event: ChildEvent, _: &mut Self::Context) {
-        let ChildEventKind::Exited {
-            exit,
-            next: Next::GiveUp { retry_after },
-        } = event.kind
-        else {
-            return;
-        };
-        if event.name.as_str() == INVENTORY {
-            let retry = retry_after.as_secs();
-            let reason = format!("the inventory fails again and again: it {exit}; the next try is in {retry} s");
-            self.0.do_send(EngineChanged(EngineState::Down {
-                since: Timestamp::now(),
-                reason,
-            }));
-        }
-    }
 }
