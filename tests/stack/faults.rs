@@ -81,7 +81,7 @@ async fn paused() {
 async fn removed() {
     let turn = turn().await;
     for name in ["mosquitto", "f2-simulator"] {
-        docker(&["rm", "--force", name]).await;
+        docker(&["rm", "--force", "--volumes", name]).await;
         let reason = format!("container '{name}' does not exist");
         let removed = turn.monitor.wait_for(name, "not_found", &reason, SOON).await;
         assert_eq!(removed.container_id, None);
