@@ -2,7 +2,6 @@
 
 #[cfg(test)]
 mod support {
-    pub(crate) mod json;
     pub(crate) mod server;
     pub(crate) mod snapshot;
 }
@@ -19,10 +18,10 @@ use health_monitor_actors::model::{
     BreakerView, Container, ContainerStatus, EngineState, FailureKind, HealthVerdict, Mount, Pending, Status, Verdict,
 };
 use health_monitor_actors::registry::RegistryFigures;
+use health_monitor_test_support::json::Node;
 use jiff::{Timestamp, ToSpan};
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::json::Node;
 use support::server::{TestServer, silent, telling};
 use support::snapshot::{container, service, snapshot, time, usage};
 

@@ -2,12 +2,6 @@
 //! real stack.
 
 #[cfg(test)]
-mod support {
-    pub(crate) mod authority;
-    pub(crate) mod process;
-}
-
-#[cfg(test)]
 mod checks {
     mod mqtt;
     mod postgres;

@@ -4,7 +4,6 @@
 
 #[cfg(test)]
 mod support {
-    pub(crate) mod exposition;
     pub(crate) mod server;
     pub(crate) mod snapshot;
 }
@@ -20,8 +19,8 @@ use health_monitor_actors::model::{BreakerView, ContainerStatus, FailureKind, Se
 use health_monitor_actors::probe::{Lateness, Probe};
 use health_monitor_actors::registry::RegistryFigures;
 use health_monitor_actors::supervisor::{ChildName, ChildState, PhaseState, SupervisorState, Totals};
+use health_monitor_test_support::exposition::Exposition;
 use proptest::prelude::*;
-use support::exposition::Exposition;
 use support::server::{TestServer, silent, telling};
 use support::snapshot::{container, service, snapshot, usage};
 use tokio::io::AsyncWriteExt;

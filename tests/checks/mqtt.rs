@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::{LONG, SHORT, ask};
-use crate::support::authority::{Authority, write};
-use crate::support::process::{Process, free_port, program};
+use health_monitor_test_support::authority::{Authority, write};
+use health_monitor_test_support::process::{Process, free_port, program};
 
 /// A Mosquitto with a user `monitor`, who may use topics under `monitor/`, one listener without and one with TLS.
 struct Broker {
@@ -23,7 +23,7 @@ impl Broker {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let (port, tls_port) = (free_port(), free_port());
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let identity = authority.sign("127.0.0.1", 90);
         write(folder.path(), "ca.pem", &authority.pem());
         write(folder.path(), "certificate.pem", &identity.certificate);
@@ -132,7 +132,7 @@ async fn a_broker_with_tls_is_verified() {
     );
 
     // Another authority than the one that signed.
-    let other = write(broker.folder.path(), "other.pem", &Authority::new().pem());
+    let other = write(broker.folder.path(), "other.pem", &Authority::generate().pem());
     assert_ne!(broker.authority.pem(), other);
     let failure = ask("mqtt", &values.clone().with("ca_file", other), LONG)
         .await

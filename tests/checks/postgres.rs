@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::{LONG, SHORT, ask};
-use crate::support::authority::{Authority, write};
-use crate::support::process::{Process, free_port, give, program, unprivileged};
+use health_monitor_test_support::authority::{Authority, write};
+use health_monitor_test_support::process::{Process, free_port, give, program, unprivileged};
 
 const PACKAGE: &str = "postgresql";
 
@@ -37,7 +37,7 @@ impl Server {
         let output = initdb.arg("-D").arg(&data).output().await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
-        let authority = Authority::new();
+        let authority = Authority::generate();
         let identity = authority.sign("127.0.0.1", 90);
         write(folder.path(), "ca.pem", &authority.pem());
         for (name, content) in [("server.crt", &identity.certificate), ("server.key", &identity.key)] {

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::{LONG, ask};
-use crate::support::authority::{Authority, Identity, write};
+use health_monitor_test_support::authority::{Authority, Identity, write};
 
 /// An HTTPS server on the loopback interface.
 struct Server {
@@ -69,7 +69,7 @@ impl Drop for Server {
 #[tokio::test]
 async fn a_trusted_certificate_passes_and_is_shown() {
     let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let server = Server::start(&authority.sign("127.0.0.1", 90)).await;
     let finding = ask("http", &server.values(&folder, &authority), LONG).await.unwrap();
     assert!(!finding.warning, "{}", finding.reason);
@@ -81,7 +81,7 @@ async fn a_trusted_certificate_passes_and_is_shown() {
 #[tokio::test]
 async fn a_certificate_that_expires_soon_is_a_warning_and_an_expired_one_a_failure() {
     let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let server = Server::start(&authority.sign("127.0.0.1", 5)).await;
     let values = server.values(&folder, &authority);
     let finding = ask("http", &values, LONG).await.unwrap();
@@ -104,7 +104,7 @@ async fn a_certificate_that_expires_soon_is_a_warning_and_an_expired_one_a_failu
 #[tokio::test]
 async fn another_name_and_an_unknown_authority_fail() {
     let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let server = Server::start(&authority.sign("web.example", 90)).await;
     let values = server.values(&folder, &authority);
     let failure = ask("http", &values, LONG).await.unwrap_err();
@@ -114,7 +114,7 @@ async fn another_name_and_an_unknown_authority_fail() {
         .await
         .unwrap();
 
-    let other = Authority::new();
+    let other = Authority::generate();
     let failure = ask("http", &server.values(&folder, &other), LONG).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Tls);
 }

@@ -4,8 +4,8 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::{LONG, SHORT, ask, attempt, check};
-use crate::support::authority::write;
-use crate::support::process::{Process, free_port, program};
+use health_monitor_test_support::authority::write;
+use health_monitor_test_support::process::{Process, free_port, program};
 
 /// Where Debian's packages libzookeeper-java and libslf4j-java put their classes.
 const CLASSES: &str = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar";

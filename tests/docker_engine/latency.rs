@@ -13,7 +13,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::collector::{LIMIT, Watched, begin, watch};
 use crate::containers::{Made, host};
-use crate::proxy::Proxy;
+use health_monitor_test_support::proxy::Proxy;
 
 /// The container's `die` and `start` events with their times, as they come.
 fn events_of(name: &str) -> mpsc::UnboundedReceiver<(String, Timestamp)> {

@@ -12,7 +12,4 @@ mod life;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
-#[path = "../support/proxy.rs"]
-mod proxy;
-#[cfg(test)]
 mod usage;

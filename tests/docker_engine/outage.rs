@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::collector::{Told, Watched, begin};
 use crate::containers::Made;
-use crate::proxy::{Mode, Proxy};
+use health_monitor_test_support::proxy::{Mode, Proxy};
 
 fn behind(proxy: &Proxy) -> Watched {
     begin(Settings {

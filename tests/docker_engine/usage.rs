@@ -8,7 +8,7 @@ use health_monitor_actors::model::{ContainerStatus, EngineState, ResourceUsage};
 
 use crate::collector::{Collected, Told, Watched, begin};
 use crate::containers::{Made, host};
-use crate::proxy::{Mode, Proxy};
+use health_monitor_test_support::proxy::{Mode, Proxy};
 
 fn sampled(host: String) -> (Watched, Addr<Stats>) {
     let watched = begin(Settings {

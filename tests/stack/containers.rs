@@ -3,11 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::docker::{Made, Undo, docker, unique};
-use crate::monitor::Monitor;
-use crate::quick::quick_with;
-use crate::stack::Stack;
-use crate::wait::seconds;
+use health_monitor_test_support::stack::Stack;
+use health_monitor_test_support::stack::docker::{Made, Undo, docker, unique};
+use health_monitor_test_support::stack::monitor::Monitor;
+use health_monitor_test_support::stack::quick::quick_with;
+use health_monitor_test_support::stack::wait::seconds;
 
 const SOON: Duration = seconds(15);
 

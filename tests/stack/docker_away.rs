@@ -5,12 +5,12 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::docker::{Undo, docker};
-use crate::monitor::Monitor;
-use crate::proxy::{Mode, Proxy};
-use crate::quick::{SPOKEN, quick};
-use crate::stack::{SERVICES, turn};
-use crate::wait::{RECOVERY, seconds, until};
+use health_monitor_test_support::proxy::{Mode, Proxy};
+use health_monitor_test_support::stack::docker::{Undo, docker};
+use health_monitor_test_support::stack::monitor::Monitor;
+use health_monitor_test_support::stack::quick::{SPOKEN, quick};
+use health_monitor_test_support::stack::wait::{RECOVERY, seconds, until};
+use health_monitor_test_support::stack::{SERVICES, turn};
 
 /// Until an engine that hangs is noticed, or one that is back: a request's total time, a ping's interval, a pause.
 const NOTICED: Duration = seconds(30);

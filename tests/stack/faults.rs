@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::docker::{Undo, compose, docker};
-use crate::monitor::Monitor;
-use crate::stack::turn;
-use crate::wait::{RECOVERY, seconds};
+use health_monitor_test_support::stack::docker::{Undo, compose, docker};
+use health_monitor_test_support::stack::monitor::Monitor;
+use health_monitor_test_support::stack::turn;
+use health_monitor_test_support::stack::wait::{RECOVERY, seconds};
 
 /// What an event tells is known at once; this is for the machine's other work.
 const SOON: Duration = seconds(10);

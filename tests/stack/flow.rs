@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::docker::docker;
-use crate::stack::{Stack, turn};
-use crate::wait::{seconds, until};
+use health_monitor_test_support::stack::docker::docker;
+use health_monitor_test_support::stack::wait::{seconds, until};
+use health_monitor_test_support::stack::{Stack, turn};
 
 /// How many rows the database holds.
 async fn rows() -> u64 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use crate::stack::Stack;
+use health_monitor_test_support::stack::Stack;
 
 /// What `health-monitor check` prints of a Kafka service at this address, and its exit code.
 async fn check(address: &str) -> (String, Option<i32>) {

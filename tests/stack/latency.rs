@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::docker::{Undo, docker};
-use crate::monitor::Monitor;
-use crate::stack::turn;
-use crate::wait::seconds;
+use health_monitor_test_support::stack::docker::{Undo, docker};
+use health_monitor_test_support::stack::monitor::Monitor;
+use health_monitor_test_support::stack::turn;
+use health_monitor_test_support::stack::wait::seconds;
 
 /// Containers that are up again at once.
 const KILLED: [&str; 4] = [

@@ -6,8 +6,6 @@
 #[cfg(test)]
 mod containers;
 #[cfg(test)]
-mod docker;
-#[cfg(test)]
 mod docker_away;
 #[cfg(test)]
 mod faults;
@@ -18,19 +16,6 @@ mod kafka;
 #[cfg(test)]
 mod latency;
 #[cfg(test)]
-mod monitor;
-#[cfg(test)]
 mod observe;
 #[cfg(test)]
 mod protocols;
-#[cfg(test)]
-#[path = "../support/proxy.rs"]
-mod proxy;
-#[cfg(test)]
-mod quick;
-#[cfg(test)]
-mod service;
-#[cfg(test)]
-mod stack;
-#[cfg(test)]
-mod wait;

@@ -4,12 +4,8 @@
 mod alerts;
 mod bad_input;
 mod documents;
-#[path = "../support/exposition.rs"]
-mod exposition;
 mod figures;
 mod image;
-#[path = "../support/json.rs"]
-mod json;
 mod prometheus;
 mod readers;
 mod shape;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::docker::{Undo, docker, pid_of, run};
-use crate::monitor::Monitor;
-use crate::quick::{DETECTED, SPOKEN, Spoken, quick};
-use crate::stack::turn;
-use crate::wait::{RECOVERY, seconds};
+use health_monitor_test_support::stack::docker::{Undo, docker, pid_of, run};
+use health_monitor_test_support::stack::monitor::Monitor;
+use health_monitor_test_support::stack::quick::{DETECTED, SPOKEN, Spoken, quick};
+use health_monitor_test_support::stack::turn;
+use health_monitor_test_support::stack::wait::{RECOVERY, seconds};
 
 /// Within this the stack's own monitor, with its default times, knows of a protocol's failure: interval + 2 × timeout +
 /// retry interval are 22 s.

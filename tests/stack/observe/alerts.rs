@@ -9,9 +9,9 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::readers::Alertmanager;
-use crate::docker::{Made, Undo, docker, unique};
-use crate::stack::{Stack, turn};
-use crate::wait::{RECOVERY, seconds, until};
+use health_monitor_test_support::stack::docker::{Made, Undo, docker, unique};
+use health_monitor_test_support::stack::wait::{RECOVERY, seconds, until};
+use health_monitor_test_support::stack::{Stack, turn};
 
 /// What tells the alerts of this Prometheus from those of the stack's own.
 const OURS: &str = "prometheus=\"hasty\"";

@@ -5,8 +5,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::stack::Stack;
-use crate::wait::{seconds, until};
+use health_monitor_test_support::stack::Stack;
+use health_monitor_test_support::stack::wait::{seconds, until};
 
 /// Clients that hold a connection at once: one half sends no whole request, the other reads no answer.
 const SLOW_CLIENTS: usize = 200;

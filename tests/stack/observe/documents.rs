@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::exposition::Exposition;
 use super::shape::Freedom;
-use crate::stack::{SERVICES, turn};
-use crate::wait::{seconds, until};
+use health_monitor_test_support::exposition::Exposition;
+use health_monitor_test_support::stack::wait::{seconds, until};
+use health_monitor_test_support::stack::{SERVICES, turn};
 
 /// Every container that the stack's Compose files name, with its monitor, Prometheus and Alertmanager.
 const CONTAINERS: [&str; 12] = [

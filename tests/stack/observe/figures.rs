@@ -7,9 +7,9 @@ use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use super::readers::Prometheus;
-use crate::docker::{Made, docker, pid_of, unique};
-use crate::stack::turn;
-use crate::wait::{seconds, until};
+use health_monitor_test_support::stack::docker::{Made, docker, pid_of, unique};
+use health_monitor_test_support::stack::turn;
+use health_monitor_test_support::stack::wait::{seconds, until};
 
 /// How many containers run while latencies are taken.
 const CONTAINERS: usize = 20;

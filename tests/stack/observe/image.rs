@@ -5,10 +5,10 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::docker::{Made, docker, pid_of, unique};
-use crate::monitor::Monitor;
-use crate::stack::{Stack, turn};
-use crate::wait::{RECOVERY, seconds, until};
+use health_monitor_test_support::stack::docker::{Made, docker, pid_of, unique};
+use health_monitor_test_support::stack::monitor::Monitor;
+use health_monitor_test_support::stack::wait::{RECOVERY, seconds, until};
+use health_monitor_test_support::stack::{Stack, turn};
 
 #[tokio::test]
 async fn the_healthcheck_of_the_image_tells_life_from_death() {

@@ -9,11 +9,11 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::json::Node;
 use super::readers::{Alertmanager, Prometheus};
-use crate::docker::docker;
-use crate::stack::{Stack, turn};
-use crate::wait::{seconds, until};
+use health_monitor_test_support::json::Node;
+use health_monitor_test_support::stack::docker::docker;
+use health_monitor_test_support::stack::wait::{seconds, until};
+use health_monitor_test_support::stack::{Stack, turn};
 
 /// What promtool says of the one specified name that goes against the naming rules.
 const SPECIFIED_COMPLAINT: &str = "container_memory_usage_mb metric names should not contain abbreviated units";

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::stack::Stack;
+use health_monitor_test_support::stack::Stack;
 
 /// A running Prometheus.
 #[derive(Debug)]

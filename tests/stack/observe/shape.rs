@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::json::Node;
+use health_monitor_test_support::json::Node;
 
 /// Where a document may differ from its example.
 #[derive(Debug, Clone, Copy, Default)]

@@ -6,17 +6,17 @@ use tokio::time::Instant;
 
 /// How long services may take until they are healthy after a fault. A broker that starts before ZooKeeper has let go of its
 /// killed predecessor exits and is started again; three such starts are a crash loop, which is called one for two minutes.
-pub(crate) const RECOVERY: Duration = seconds(200);
+pub const RECOVERY: Duration = seconds(200);
 
 /// From one look to the next.
-pub(crate) const STEP: Duration = Duration::from_millis(20);
+pub const STEP: Duration = Duration::from_millis(20);
 
 /// Looks until `look` finds what it looks for, and answers that.
 ///
 /// # Panics
 ///
 /// Past the limit, with what the last look saw instead.
-pub(crate) async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
+pub async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
     let end = Instant::now() + limit;
     loop {
         match look().await {
@@ -28,6 +28,6 @@ pub(crate) async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFn
 }
 
 /// Seconds, shorter to read where there are many.
-pub(crate) const fn seconds(seconds: u64) -> Duration {
+pub const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }

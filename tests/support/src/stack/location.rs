@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::monitor::Monitor;
-use crate::wait::RECOVERY;
+use super::monitor::Monitor;
+use super::wait::RECOVERY;
 
 /// The services of the specification. `docker compose` starts them in this order.
-pub(crate) const SERVICES: [&str; 9] = [
+pub const SERVICES: [&str; 9] = [
     "mosquitto",
     "zookeeper",
     "kafka",
@@ -25,13 +25,13 @@ pub(crate) const SERVICES: [&str; 9] = [
 
 /// Where the stack is.
 #[derive(Debug)]
-pub(crate) struct Stack {
+pub struct Stack {
     variables: BTreeMap<String, String>,
 }
 
 impl Stack {
     /// The one that runs: as the environment says, else as its description does.
-    pub(crate) fn get() -> &'static Self {
+    pub fn get() -> &'static Self {
         static STACK: OnceLock<Stack> = OnceLock::new();
         STACK.get_or_init(|| {
             let mut variables: BTreeMap<String, String> = std::env::vars().collect();
@@ -44,18 +44,18 @@ impl Stack {
     }
 
     /// What `docker compose` needs to find it, its images and addresses.
-    pub(crate) const fn variables(&self) -> &BTreeMap<String, String> {
+    pub const fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
     }
 
     /// One of them.
-    pub(crate) fn variable(&self, name: &str) -> &str {
+    pub fn variable(&self, name: &str) -> &str {
         let value = self.variables.get(name);
         value.unwrap_or_else(|| panic!("{name} is not set (make stack-up brings the stack up)"))
     }
 
     /// The stack's own monitor.
-    pub(crate) fn monitor(&self) -> Monitor {
+    pub fn monitor(&self) -> Monitor {
         Monitor::at(self.variable("STACK_HEALTH_MONITOR_URL"))
     }
 }
@@ -81,15 +81,15 @@ fn described() -> BTreeMap<String, String> {
 }
 
 /// The right to disturb the stack, which one test has at a time.
-pub(crate) struct Turn {
+pub struct Turn {
     _guard: MutexGuard<'static, ()>,
-    pub(crate) stack: &'static Stack,
+    pub stack: &'static Stack,
     /// The stack's own monitor.
-    pub(crate) monitor: Monitor,
+    pub monitor: Monitor,
 }
 
 /// Waits for the turn, and until every service is healthy.
-pub(crate) async fn turn() -> Turn {
+pub async fn turn() -> Turn {
     static TURN: Mutex<()> = Mutex::const_new(());
     let guard = TURN.lock().await;
     let stack = Stack::get();

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use crate::monitor::Monitor;
-use crate::wait::seconds;
+use super::monitor::Monitor;
+use super::wait::seconds;
 
 /// Until a protocol's failure shows: an interval, two timeouts and a retry interval, and the machine's other work.
-pub(crate) const DETECTED: Duration = seconds(15);
+pub const DETECTED: Duration = seconds(15);
 
 /// A service with its own protocol.
-pub(crate) struct Spoken {
-    pub(crate) name: &'static str,
-    pub(crate) port: &'static str,
+pub struct Spoken {
+    pub name: &'static str,
+    pub port: &'static str,
 }
 
 /// The services that are asked in their own protocol.
-pub(crate) const SPOKEN: [Spoken; 5] = [
+pub const SPOKEN: [Spoken; 5] = [
     Spoken {
         name: "mosquitto",
         port: "1883",
@@ -46,11 +46,11 @@ const TIMES: [&str; 4] = [
 ];
 
 /// Starts one with the built-in services. `options` are further ones of `docker run`.
-pub(crate) async fn quick(purpose: &str, options: &[&str]) -> Monitor {
+pub async fn quick(purpose: &str, options: &[&str]) -> Monitor {
     Monitor::start(purpose, "", &[&TIMES, options].concat()).await
 }
 
 /// Starts one with the services of this configuration.
-pub(crate) async fn quick_with(purpose: &str, configuration: &str, options: &[&str]) -> Monitor {
+pub async fn quick_with(purpose: &str, configuration: &str, options: &[&str]) -> Monitor {
     Monitor::start(purpose, configuration, &[&TIMES, options].concat()).await
 }

@@ -1,7 +1,5 @@
 //! A socket in front of the engine's that can be cut, hang, and come back, and that tells what was asked.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// How the engine behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub enum Mode {
     /// As it does.
     Pass,
     /// It accepts connections and says nothing, on old ones neither, as a stopped process does.
@@ -26,7 +24,7 @@ pub(crate) enum Mode {
     Away,
 }
 
-pub(crate) struct Proxy {
+pub struct Proxy {
     mode: watch::Sender<Mode>,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
@@ -42,12 +40,12 @@ struct Shared {
 
 impl Proxy {
     /// In front of the test's engine.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::with(None)
     }
 
     /// One that makes its own events.
-    pub(crate) fn with_events(events: broadcast::Sender<String>) -> Self {
+    pub fn with_events(events: broadcast::Sender<String>) -> Self {
         Self::with(Some(events))
     }
 
@@ -71,33 +69,33 @@ impl Proxy {
     }
 
     /// The folder in which the socket lies, as `docker.sock`.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Where it is, as `DOCKER_HOST` says it.
-    pub(crate) fn host(&self) -> String {
+    pub fn host(&self) -> String {
         format!("unix://{}", self.folder.path().join("docker.sock").display())
     }
 
-    pub(crate) fn set(&self, mode: Mode) {
+    pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
 
     /// Request lines so far.
-    pub(crate) fn requests(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         self.shared.requests.borrow().clone()
     }
 
     /// Waits until the requests so far are as wanted.
-    pub(crate) async fn asked(&self, what: &str, is_wanted: impl Fn(&[String]) -> bool) {
+    pub async fn asked(&self, what: &str, is_wanted: impl Fn(&[String]) -> bool) {
         let mut requests = self.shared.requests.subscribe();
         let asked = timeout(LIMIT, requests.wait_for(|requests| is_wanted(requests))).await;
         assert!(asked.is_ok(), "waited for {what}; {:?}", self.requests());
     }
 
     /// Waits until so many connections are open.
-    pub(crate) async fn opened(&self, count: usize) {
+    pub async fn opened(&self, count: usize) {
         let mut open = self.shared.open.subscribe();
         let opened = timeout(LIMIT, open.wait_for(|open| *open == count)).await;
         assert!(
@@ -108,7 +106,7 @@ impl Proxy {
     }
 
     /// Connections that are open.
-    pub(crate) fn open(&self) -> usize {
+    pub fn open(&self) -> usize {
         *self.shared.open.borrow()
     }
 }

@@ -1,7 +1,5 @@
 //! Real servers as processes of a test, on free ports of the loopback interface.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -22,7 +20,7 @@ const PLACES: [&str; 3] = ["/usr/sbin", "/usr/bin", "/usr/local/sbin"];
 const POSTGRESQL: &str = "/usr/lib/postgresql";
 
 /// A running server. It is killed when it is dropped.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
     said: Vec<String>,
@@ -30,7 +28,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a server that logs to its standard error, and waits until a line of that log says that it is ready.
-    pub(crate) async fn start(mut command: Command, ready: &str) -> Self {
+    pub async fn start(mut command: Command, ready: &str) -> Self {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -49,7 +47,7 @@ impl Process {
     /// # Panics
     ///
     /// Where it does not, with all it did say.
-    pub(crate) async fn hear(&mut self, text: &str) {
+    pub async fn hear(&mut self, text: &str) {
         if timeout(PATIENCE, self.hear_out(text)).await != Ok(true) {
             panic!("no \"{text}\" in the server's log:\n{}", self.said.join("\n"));
         }
@@ -67,12 +65,12 @@ impl Process {
     }
 
     /// All that was heard of the log.
-    pub(crate) fn said(&self) -> &[String] {
+    pub fn said(&self) -> &[String] {
         &self.said
     }
 
     /// Sends a signal by its name, such as `STOP`.
-    pub(crate) async fn signal(&self, name: &str) {
+    pub async fn signal(&self, name: &str) {
         let id = self.child.id().expect("the server has ended");
         let status = Command::new("kill")
             .arg(format!("-{name}"))
@@ -87,7 +85,7 @@ impl Process {
 /// # Panics
 ///
 /// Where it is not, with the package that has it.
-pub(crate) fn program(name: &str, package: &str) -> PathBuf {
+pub fn program(name: &str, package: &str) -> PathBuf {
     let versions = std::fs::read_dir(POSTGRESQL).into_iter().flatten().flatten();
     let versions = versions.map(|version| version.path().join("bin"));
     PLACES
@@ -100,13 +98,13 @@ pub(crate) fn program(name: &str, package: &str) -> PathBuf {
 }
 
 /// A port that nobody else is given in this moment.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// Who a server runs as that refuses to run as root: `None` where the test itself does not.
-pub(crate) fn unprivileged(user: &str) -> Option<(u32, u32)> {
+pub fn unprivileged(user: &str) -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt;
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         return None;
@@ -121,7 +119,7 @@ pub(crate) fn unprivileged(user: &str) -> Option<(u32, u32)> {
 }
 
 /// Gives a file or folder to a user.
-pub(crate) fn give(path: &Path, owner: Option<(u32, u32)>) {
+pub fn give(path: &Path, owner: Option<(u32, u32)>) {
     if let Some((user, group)) = owner {
         chown(path, Some(user), Some(group)).unwrap();
     }

@@ -6,13 +6,13 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::docker::{Made, docker, unique};
-use crate::service::Service;
-use crate::stack::{SERVICES, Stack};
-use crate::wait::{STEP, seconds, until};
+use super::docker::{Made, docker, unique};
+use super::service::Service;
+use super::wait::{STEP, seconds, until};
+use super::{SERVICES, Stack};
 
 /// A running monitor.
-pub(crate) struct Monitor {
+pub struct Monitor {
     url: String,
     client: reqwest::Client,
     /// What keeps it running, where a test started it.
@@ -27,7 +27,7 @@ struct Own {
 
 impl Monitor {
     /// One that runs already.
-    pub(crate) fn at(url: &str) -> Self {
+    pub fn at(url: &str) -> Self {
         Self {
             url: url.to_owned(),
             client: reqwest::Client::builder().timeout(seconds(10)).build().unwrap(),
@@ -37,7 +37,7 @@ impl Monitor {
 
     /// Starts one in the stack's network, from the image of the stack's own, with this configuration. `options` are further
     /// ones of `docker run`.
-    pub(crate) async fn start(purpose: &str, configuration: &str, options: &[&str]) -> Self {
+    pub async fn start(purpose: &str, configuration: &str, options: &[&str]) -> Self {
         let stack = Stack::get();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
@@ -65,23 +65,23 @@ impl Monitor {
     }
 
     /// The container of one that a test started.
-    pub(crate) fn container(&self) -> &str {
+    pub fn container(&self) -> &str {
         self.own.as_ref().map_or("health-monitor", |own| &own.container.name)
     }
 
     /// The end of its log.
-    pub(crate) async fn logs(&self) -> String {
+    pub async fn logs(&self) -> String {
         docker(&["logs", "--tail", "20", self.container()]).await
     }
 
     /// Asks it.
-    pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<(StatusCode, String)> {
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<(StatusCode, String)> {
         let response = self.client.get(format!("{}{path}", self.url)).send().await?;
         Ok((response.status(), response.text().await?))
     }
 
     /// Asks it for a document, and fails the test where it does not answer with one.
-    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         let (status, text) = self.try_get(path).await.unwrap();
         let document = serde_json::from_str(&text);
         (
@@ -91,14 +91,14 @@ impl Monitor {
     }
 
     /// What it says of a service.
-    pub(crate) async fn service(&self, name: &str) -> Service {
+    pub async fn service(&self, name: &str) -> Service {
         let (status, document) = self.get(&format!("/health/{name}")).await;
         assert_eq!(status, StatusCode::OK, "{name}: {document}");
         serde_json::from_value(document).unwrap()
     }
 
     /// Every status that it tells of any service while something is done, in their order for each service.
-    pub(crate) async fn watch_all<T>(&self, work: impl Future<Output = T>) -> Vec<(String, String)> {
+    pub async fn watch_all<T>(&self, work: impl Future<Output = T>) -> Vec<(String, String)> {
         let mut seen: Vec<(String, String)> = Vec::new();
         let look = async {
             loop {
@@ -121,7 +121,7 @@ impl Monitor {
     }
 
     /// Waits until it says this of a service, and answers what it says.
-    pub(crate) async fn wait(&self, name: &str, limit: Duration, is: impl Fn(&Service) -> bool) -> Service {
+    pub async fn wait(&self, name: &str, limit: Duration, is: impl Fn(&Service) -> bool) -> Service {
         until(name, limit, async || {
             let service = self.service(name).await;
             if is(&service) {
@@ -134,9 +134,9 @@ impl Monitor {
     }
 
     /// Waits until a service has this status and a reason that holds this text, and answers what it says.
-    pub(crate) async fn wait_for(&self, name: &str, status: &str, reason: &str, limit: Duration) -> Service {
+    pub async fn wait_for(&self, name: &str, status: &str, reason: &str, limit: Duration) -> Service {
         let what = format!("{name} {status}: …{reason}…");
-        let service = until(&what, limit, async || {
+        until(&what, limit, async || {
             let service = self.service(name).await;
             if service.is(status, reason) {
                 Ok(service)
@@ -144,13 +144,11 @@ impl Monitor {
                 Err(format!("{}: {}", service.status, service.reason))
             }
         })
-        .await;
-        println!("{name}: {status}: {}", service.reason);
-        service
+        .await
     }
 
     /// Every different status and reason that it tells of a service while something is done, in their order.
-    pub(crate) async fn watch<T>(&self, name: &str, work: impl Future<Output = T>) -> Vec<(String, String)> {
+    pub async fn watch<T>(&self, name: &str, work: impl Future<Output = T>) -> Vec<(String, String)> {
         let mut seen: Vec<(String, String)> = Vec::new();
         let look = async {
             loop {
@@ -169,13 +167,13 @@ impl Monitor {
     }
 
     /// Waits until a service is healthy.
-    pub(crate) async fn healthy(&self, name: &str, limit: Duration) {
+    pub async fn healthy(&self, name: &str, limit: Duration) {
         let is_healthy = |service: &Service| service.status == "healthy";
         self.wait(name, limit, is_healthy).await;
     }
 
     /// Waits until all nine services are healthy.
-    pub(crate) async fn all_healthy(&self, limit: Duration) {
+    pub async fn all_healthy(&self, limit: Duration) {
         until("every service healthy", limit, async || {
             let (_, health) = self.get("/health").await;
             let services = health["services"].as_object().unwrap();

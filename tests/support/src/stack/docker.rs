@@ -3,10 +3,10 @@
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::stack::Stack;
+use super::Stack;
 
 /// Runs `docker` and answers what it prints; fails the test where it fails.
-pub(crate) async fn docker(arguments: &[&str]) -> String {
+pub async fn docker(arguments: &[&str]) -> String {
     let output = tokio::process::Command::new("docker")
         .args(arguments)
         .envs(Stack::get().variables())
@@ -17,12 +17,12 @@ pub(crate) async fn docker(arguments: &[&str]) -> String {
 }
 
 /// Runs `docker compose` on the stack.
-pub(crate) async fn compose(arguments: &[&str]) -> String {
+pub async fn compose(arguments: &[&str]) -> String {
     docker(&[&["compose", "--progress", "quiet"], arguments].concat()).await
 }
 
 /// Runs a program on this machine and answers what it prints; fails the test where it fails.
-pub(crate) async fn run(program: &str, arguments: &[&str]) -> String {
+pub async fn run(program: &str, arguments: &[&str]) -> String {
     let output = tokio::process::Command::new(program).args(arguments).output().await;
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
     answer(&[&[program], arguments].concat(), &output)
@@ -39,25 +39,25 @@ fn answer(arguments: &[&str], output: &Output) -> String {
 }
 
 /// A name that no other test uses.
-pub(crate) fn unique(purpose: &str) -> String {
+pub fn unique(purpose: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("stack-test-{}-{purpose}-{count}", std::process::id())
 }
 
 /// The process id, on this machine, of a container's main process.
-pub(crate) async fn pid_of(container: &str) -> String {
+pub async fn pid_of(container: &str) -> String {
     docker(&["inspect", "--format", "{{.State.Pid}}", container]).await
 }
 
 /// A command that is run when this is dropped, so that a failed test leaves the stack as it found it.
-pub(crate) struct Undo {
+pub struct Undo {
     command: Vec<String>,
 }
 
 impl Undo {
     /// `command` is a program and its arguments. It may fail: what it undoes may be undone already.
-    pub(crate) fn by(command: &[&str]) -> Self {
+    pub fn by(command: &[&str]) -> Self {
         Self {
             command: command.iter().map(|&part| part.to_owned()).collect(),
         }
@@ -80,15 +80,15 @@ impl Drop for Undo {
 }
 
 /// A container that is removed with its volumes when this is dropped.
-pub(crate) struct Made {
-    pub(crate) name: String,
+pub struct Made {
+    pub name: String,
     #[expect(dead_code, reason = "dropped with it")]
     remove: Undo,
 }
 
 impl Made {
     /// `docker run --detach --name NAME ARGUMENTS…`
-    pub(crate) async fn run(name: String, arguments: &[&str]) -> Self {
+    pub async fn run(name: String, arguments: &[&str]) -> Self {
         let made = Self {
             remove: Undo::by(&["docker", "rm", "--force", "--volumes", &name]),
             name,

@@ -1,29 +1,27 @@
 //! A strict reader of Prometheus' text format 0.0.4. What it does not understand is a failed test.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A whole exposition.
 #[derive(Debug)]
-pub(crate) struct Exposition {
+pub struct Exposition {
     /// In the order in which they came.
-    pub(crate) families: Vec<Family>,
+    pub families: Vec<Family>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Family {
-    pub(crate) name: String,
-    pub(crate) kind: String,
-    pub(crate) help: String,
-    pub(crate) samples: Vec<Sample>,
+pub struct Family {
+    pub name: String,
+    pub kind: String,
+    pub help: String,
+    pub samples: Vec<Sample>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Sample {
-    pub(crate) name: String,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) value: f64,
+pub struct Sample {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub value: f64,
 }
 
 impl Exposition {
@@ -33,7 +31,7 @@ impl Exposition {
     ///
     /// Where a line cannot be read, a family appears twice or is not announced, a sample stands outside of its family, or
     /// a series appears twice.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         assert!(text.is_empty() || text.ends_with('\n'), "the last line is not ended");
         let mut families: Vec<Family> = Vec::new();
         let mut names = BTreeSet::new();
@@ -78,7 +76,7 @@ impl Exposition {
         Self { families }
     }
 
-    pub(crate) fn family(&self, name: &str) -> Option<&Family> {
+    pub fn family(&self, name: &str) -> Option<&Family> {
         self.families.iter().find(|family| family.name == name)
     }
 
@@ -87,7 +85,7 @@ impl Exposition {
     /// # Panics
     ///
     /// Where there are several.
-    pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let has = |sample: &Sample, (label, value): &(&str, &str)| {
             sample.labels.get(*label).is_some_and(|present| present == value)
         };
