@@ -2,7 +2,10 @@
 # The stack in Docker, for the demo or for the tests. Both use the container names of the specification, so that only one of
 # them can be up.
 #
-#   stack.sh up demo|test [SERVICE...]   brings it up (images and all) and waits until it is healthy
+#   stack.sh up demo|test [SERVICE...]   builds its images, brings it up and waits until it is healthy
+#   stack.sh start demo|test [SERVICE...]   brings it up from the images that are here
+#   stack.sh build demo|test             builds its images
+#   stack.sh boxed demo|test COMMAND...  runs a command in a box (box.sh) that holds its images
 #   stack.sh down demo|test              removes its containers, networks and volumes
 #   stack.sh compose demo|test ARGUMENT...   docker compose with the stack's files and ports
 #
@@ -13,7 +16,7 @@ bash "$(dirname "${BASH_SOURCE[0]}")/prepare.sh" engine
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-usage="usage: stack.sh up|down|compose demo|test [ARGUMENT...]"
+usage="usage: stack.sh up|start|build|boxed|down|compose demo|test [ARGUMENT...]"
 command=${1:?$usage}
 kind=${2:?$usage}
 shift 2
@@ -71,18 +74,23 @@ refuse_foreign() {
     fail "a network iot-network exists already (Compose project: ${owner%/}): remove it first, 'make demo-down' removes the demo"
 }
 
+stands() {
+  [[ -e $environment && -n $(docker ps -q --filter "label=com.docker.compose.project=$project") ]]
+}
+
 describe() {
-  local folder=$root/compose files chosen
+  local folder=$root/compose files chosen images
   # Not inside the text below, where its failure would go unseen.
   chosen=$(choose_ports)
+  images=$(bash scripts/images.sh choose)
   files=$folder/docker-compose.iot.yml:$folder/docker-compose.monitoring.yml
-  [[ $1 != stand-ins ]] || files+=:$folder/docker-compose.stand-ins.yml
+  [[ $images != stand-ins ]] || files+=:$folder/docker-compose.stand-ins.yml
   cat <<ENV
 COMPOSE_PROJECT_NAME=$project
 COMPOSE_FILE=$(printf %q "$files")
 HEALTH_MONITOR_IMAGE=health-monitor:$profile
 APPS_IMAGE=health-monitor-demo/apps:$profile
-STACK_IMAGES=$1
+STACK_IMAGES=$images
 $chosen
 ENV
 }
@@ -113,26 +121,37 @@ load() {
 }
 
 up() {
-  local images description='' failed=0
   bash scripts/engine.sh up
   refuse_foreign
-  images=$(bash scripts/images.sh choose)
-  # A stack that is up already keeps its ports. Said before the long part: a port that is in use.
-  if [[ ! -e $environment || -z $(docker ps -q --filter "label=com.docker.compose.project=$project") ]]; then
-    description=$(describe "$images")
-  fi
-  if [[ $images == stand-ins ]]; then
+  # Said before the long part: a port that is in use.
+  stands || describe >/dev/null
+  build
+  start "$@"
+}
+
+build() {
+  local failed=0
+  bash scripts/engine.sh up
+  IMAGES=$(bash scripts/images.sh choose)
+  export IMAGES
+  if [[ $IMAGES == stand-ins ]]; then
     # They wait for the network where cargo waits for the processor.
     bash scripts/images.sh stand-ins &
-    IMAGES=$images bash scripts/images.sh build "$profile" || failed=1
+    bash scripts/images.sh build "$profile" || failed=1
     wait $! || failed=1
     ((failed == 0)) || fail "the images could not be built"
   else
-    IMAGES=$images bash scripts/images.sh build "$profile"
+    bash scripts/images.sh build "$profile"
   fi
+}
+
+start() {
+  local description
   # Building takes minutes, in which another stack may have come up.
   refuse_foreign
-  if [[ -n $description ]]; then
+  # A stack that is up already keeps its ports.
+  if ! stands; then
+    description=$(describe)
     echo "$description" >"$environment"
     load
     addresses >>"$environment"
@@ -141,6 +160,17 @@ up() {
   say "starting the stack ($project)"
   docker compose --progress quiet up --detach --no-build --wait --wait-timeout 180 "$@" ||
     fail "the stack did not come up: scripts/stack.sh compose $kind logs"
+}
+
+boxed() {
+  local image description images=()
+  IMAGES=$(bash scripts/images.sh choose)
+  export IMAGES
+  description=$(describe)
+  while read -r image; do
+    images+=(--image "$image")
+  done < <(env -S "${description//$'\n'/ }" docker compose config --images | sort -u)
+  exec bash scripts/box.sh "${images[@]}" "$@"
 }
 
 down() {
@@ -153,7 +183,7 @@ down() {
 }
 
 case $command in
-  up | down) "$command" "$@" ;;
+  up | start | build | boxed | down) "$command" "$@" ;;
   compose)
     [[ -e $environment ]] || fail "the stack is not up: stack.sh up $kind"
     load
