@@ -4,6 +4,7 @@
 #   make demo-down    removes all of it
 #   make run          the monitor alone, with its built-in configuration
 #   make test         everything that must pass
+#   make faults       every fault that the monitor must live through, injected into the real stack (over an hour)
 #   make check        the part of it that needs no stack
 #   make stack-up     the stack that the integration tests use, kept up for work on them
 #   make stack-down   removes it
@@ -11,7 +12,7 @@
 # NO_INSTALL=1 only says what is missing. Ports can be moved: `make demo HEALTH_MONITOR_PORT=8080`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down run test check stack-up stack-down
+.PHONY: help demo demo-down run test faults check stack-up stack-down
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -28,6 +29,9 @@ run:
 
 test:
 	@bash scripts/test.sh
+
+faults:
+	@bash scripts/faults.sh
 
 check:
 	@bash scripts/check.sh
