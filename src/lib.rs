@@ -7,6 +7,7 @@ pub mod checks;
 pub mod cli;
 pub mod docker;
 mod excerpt;
+pub mod history;
 pub mod metrics;
 pub mod secret;
 pub mod settings;

@@ -1,0 +1,20 @@
+//! What was: results, status changes, incidents and containers' resources, kept for years.
+//!
+//! # Layout
+//!
+//! - [`model`]: what is kept, as plain data.
+//! - [`sketch`]: durations in a form that keeps percentiles right when hours are put together.
+//! - [`timeline`]: when a service was up, down, or not measured.
+//! - [`rollup`]: results become minutes and hours.
+//! - [`store`]: the trait behind which every database stands, and [`sqlite`], the one that needs nothing.
+//!
+//! Status follows time and not the number of results: a service is as long up as it had an up status while the monitor
+//! looked. Time in which nobody looked, or could not, is a gap and counts as neither.
+
+mod codec;
+pub mod model;
+pub mod rollup;
+pub mod sketch;
+pub mod sqlite;
+pub mod store;
+pub mod timeline;
