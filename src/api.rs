@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //!
-//! - [`server`]: the HTTP server and its limits; [`routes`]: which path is which resource.
+//! - [`server`]: the HTTP server and its limits; [`routes`]: which path is which resource, and which key it needs;
+//!   [`access`]: who asks.
 //! - [`state`]: what handlers ask: the registry for its snapshot, and the other actors for what they show of themselves.
 //! - [`error`]: the one error type, and the one place where it becomes HTTP.
 //! - [`wire`]: how times and other small things are written in JSON; [`query`]: how a query is read; [`rendered`]: what
@@ -13,6 +14,7 @@
 //! Every answer is made from one snapshot of the registry at the time of the request. No handler waits for Docker, for a
 //! service or, beyond its limit, for an actor.
 
+mod access;
 mod containers;
 mod error;
 mod exposition;

@@ -18,6 +18,7 @@ use health_monitor_actors::registry::{Define, Registry};
 use health_monitor_actors::supervisor::{self, Add, ChildSpec, Placement, Shutdown, Supervisor};
 use tokio::sync::mpsc;
 
+use crate::access::{Access, AccessSettings};
 use crate::api::{self, ApiState, Limits};
 use crate::docker::{Audience, Engine, Inventory, Stats};
 use crate::metrics;
@@ -74,6 +75,13 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
     let handle = server.handle();
     let mut served = actix::spawn(server);
     tracing::info!(%bind, services = settings.services.len(), "monitor started");
+    if settings.api_keys.is_empty() && !bind.ip().is_loopback() {
+        tracing::warn!(
+            %bind,
+            "no API keys are configured: everybody who reaches this address can read everything; \
+             health-monitor key new NAME makes one"
+        );
+    }
 
     let end = tokio::select! {
         signal = told_to_stop() => signal.map(|name| tracing::info!(signal = name, "monitor stops")),
@@ -113,14 +121,20 @@ fn api_state(
     supervisor: &Addr<Supervisor>,
     lateness: Arc<Lateness>,
 ) -> ApiState {
-    let settings = api::Settings {
+    let access = Arc::new(Access::new(AccessSettings {
+        keys: settings.api_keys.clone(),
+        open_metrics: settings.metrics.open,
+        trusted_proxies: settings.server.trusted_proxies.clone(),
+    }));
+    let api_settings = api::Settings {
         built_in_services: settings.built_in_services,
         metrics: metrics::Settings {
             plain_duration: settings.metrics.plain_duration,
         },
         ..api::Settings::default()
     };
-    ApiState::new(settings, registry.clone().recipient())
+    ApiState::new(api_settings, registry.clone().recipient())
+        .with_access(access)
         .with_supervisor(supervisor.clone().recipient())
         .with_registry(registry.clone().recipient())
         .with_lateness(lateness)

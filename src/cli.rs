@@ -5,6 +5,7 @@
 mod check;
 mod healthcheck;
 mod init;
+mod key;
 mod run;
 mod validate;
 
@@ -59,6 +60,9 @@ enum Command {
         #[arg(long, value_name = "TIME", default_value = "3s", value_parser = parse_time)]
         timeout: Duration,
     },
+    /// Make keys of the API
+    #[command(subcommand)]
+    Key(key::Command),
     /// Run one service's check once, now, and print what it found
     Check {
         /// The service's name
@@ -77,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments, &sources),
         Command::Validate { file } => validate::run(file, sources),
         Command::Healthcheck { timeout } => healthcheck::run(&sources, timeout),
+        Command::Key(command) => key::run(&command),
         Command::Check { service } => check::run(&service, &sources),
     };
     ExitCode::from(code)

@@ -1,5 +1,6 @@
 //! health-monitor: the service-health monitor for Docker-composed stacks.
 
+pub mod access;
 pub mod api;
 pub mod app;
 pub mod build;

@@ -7,8 +7,10 @@
 //! - `document`, `expand`, `environment`: one layer each, with the place of every value.
 //! - `walk`, `normal`: holds the merged values against the schemas.
 //! - `services`: what is said of the services, made whole and free of contradictions.
+//! - `api_keys`: what is said of the keys of the API.
 //! - `problem`: everything that can be wrong, all of it at once.
 
+mod api_keys;
 mod builtin;
 mod dependencies;
 mod document;
@@ -28,6 +30,7 @@ pub mod values;
 mod walk;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use layers::Sources;
 pub use place::{KeyPath, Place};
@@ -35,6 +38,7 @@ pub use problem::{Problem, SettingsError};
 pub use sections::{Docker, EnvironmentShown, Log, LogFormat, Metrics, Server, Supervision};
 pub use services::ServiceDefinition;
 
+use crate::access::key::ApiKey;
 use layers::Layers;
 use walk::Walk;
 
@@ -45,6 +49,8 @@ pub struct Settings {
     pub file: Option<PathBuf>,
     /// The REST API.
     pub server: Server,
+    /// The keys that open it, by name.
+    pub api_keys: Vec<Arc<ApiKey>>,
     /// The container engine.
     pub docker: Docker,
     /// What `/metrics` shows.
@@ -71,12 +77,14 @@ impl Settings {
         let layers = Layers::read(sources)?;
         let mut walk = Walk::new(&layers);
         let sections = sections::read(&mut walk);
+        let api_keys = api_keys::read(&mut walk);
         let docker_enabled = sections.as_ref().is_none_or(|sections| sections.docker.enabled);
         let services = services::read(&mut walk, docker_enabled);
         let problems = walk.into_problems();
         match sections {
             Some(sections) if problems.is_empty() => Ok(Self {
                 server: sections.server,
+                api_keys,
                 docker: sections.docker,
                 metrics: sections.metrics,
                 log: sections.log,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use health_monitor::checks;
-use health_monitor::settings::schema::{DEFAULTS, SECTIONS, SERVICE};
+use health_monitor::settings::schema::{DEFAULTS, NAMED_SECTIONS, SECTIONS, SERVICE};
 use health_monitor::settings::{EnvironmentShown, LogFormat, ServiceDefinition, Settings, Sources};
 use health_monitor_actors::model::{Container, DockerHealth, ServiceName};
 use tempfile::TempDir;
@@ -167,6 +167,15 @@ fn every_key_is_documented() {
         let part = part.split("\n[").next().unwrap();
         let keys = section.keys.iter().filter(|key| !names_key(part, key.name));
         missing.extend(keys.map(|key| format!("[{}] {}", section.name, key.name)));
+    }
+    for section in NAMED_SECTIONS {
+        let part = text
+            .split(&format!("\n# [{}.", section.name))
+            .nth(1)
+            .unwrap_or_default();
+        let part = part.split("\n\n").next().unwrap();
+        let keys = section.keys.iter().filter(|key| !names_key(part, key.name));
+        missing.extend(keys.map(|key| format!("[{}.NAME] {}", section.name, key.name)));
     }
     let part = text
         .split("# Keys of every service")

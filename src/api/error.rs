@@ -8,12 +8,31 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use serde::Serialize;
 
+use crate::access::key::Scope;
+
 /// Longest piece of a request that an answer repeats, in characters.
 const SHOWN: usize = 128;
 
 /// Why a request gets no document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
+    /// A wrong key, or none where one is needed.
+    #[error("Invalid API key")]
+    InvalidKey,
+    /// It changes the monitor's state, and no key that may is configured.
+    #[error(
+        "this changes the monitor's state, which needs a key with the scope 'admin'; none is configured: \
+         health-monitor key new NAME --scope admin makes one"
+    )]
+    NoAdminKey,
+    /// The key is good, but not for this.
+    #[error("the key '{key}' does not have the scope '{scope}', which this needs")]
+    Forbidden {
+        /// The key's name.
+        key: String,
+        /// What it lacks.
+        scope: Scope,
+    },
     /// No service of this name.
     #[error("service '{name}' is not monitored; GET /health lists the services that are")]
     NoSuchService {
@@ -39,10 +58,12 @@ pub enum ApiError {
         path: String,
     },
     /// The path exists, but not for this method.
-    #[error("{method} is not allowed here; use GET or HEAD")]
+    #[error("{method} is not allowed here; allowed: {allowed}")]
     MethodNotAllowed {
         /// As asked for.
         method: String,
+        /// Those that are, with commas between them.
+        allowed: String,
     },
     /// A part of the path cannot be read.
     #[error("the path cannot be read: {problem}")]
@@ -96,7 +117,15 @@ pub enum ApiError {
     },
 }
 
-/// The document of an error.
+/// The specified document of a wrong key, with the reason where there is more to say.
+#[derive(Debug, Serialize)]
+struct InvalidKeyBody {
+    error: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// The document of any other error.
 #[derive(Debug, Serialize)]
 struct Body {
     status: &'static str,
@@ -123,6 +152,8 @@ impl ApiError {
 
     fn status_word(&self) -> &'static str {
         match self {
+            ApiError::InvalidKey | ApiError::NoAdminKey => "unauthorized",
+            ApiError::Forbidden { .. } => "forbidden",
             ApiError::NoSuchService { .. }
             | ApiError::NoSuchContainer { .. }
             | ApiError::DockerDisabled { .. }
@@ -140,6 +171,8 @@ impl ApiError {
 impl actix_web::ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
+            ApiError::InvalidKey | ApiError::NoAdminKey => StatusCode::UNAUTHORIZED,
+            ApiError::Forbidden { .. } => StatusCode::FORBIDDEN,
             ApiError::NoSuchService { .. }
             | ApiError::NoSuchContainer { .. }
             | ApiError::DockerDisabled { .. }
@@ -155,15 +188,24 @@ impl actix_web::ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code()).json(Body {
+        let mut builder = HttpResponse::build(self.status_code());
+        match self {
+            ApiError::InvalidKey | ApiError::NoAdminKey => {
+                builder.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+                return builder.json(InvalidKeyBody {
+                    error: "Invalid API key",
+                    reason: matches!(self, ApiError::NoAdminKey).then(|| self.to_string()),
+                });
+            }
+            ApiError::MethodNotAllowed { allowed, .. } => {
+                builder.insert_header((header::ALLOW, allowed.as_str()));
+            }
+            _ => {}
+        }
+        builder.json(Body {
             status: self.status_word(),
             reason: self.to_string(),
-        });
-        if let ApiError::MethodNotAllowed { .. } = self {
-            let allowed = HeaderValue::from_static("GET, HEAD");
-            response.headers_mut().insert(header::ALLOW, allowed);
-        }
-        response
+        })
     }
 }
 

@@ -6,6 +6,8 @@ use health_monitor_actors::model::{EngineState, Snapshot, Status};
 use serde::Serialize;
 
 use super::{ApiError, ApiState, wire};
+use crate::access::Caller;
+use crate::access::key::Scope;
 
 /// Services that a reason names before it only counts.
 const NAMED: usize = 5;
@@ -13,28 +15,32 @@ const NAMED: usize = 5;
 #[derive(Debug, Serialize)]
 struct Ready<'a> {
     status: &'static str,
+    /// What only who may read is told.
+    #[serde(flatten)]
+    details: Option<Details<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Details<'a> {
     reason: String,
     waiting_for: Vec<&'a str>,
 }
 
-pub(super) async fn get(state: web::Data<ApiState>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn get(caller: Caller, state: web::Data<ApiState>) -> Result<HttpResponse, ApiError> {
     let snapshot = state.snapshot().await?;
     let waiting_for = unmeasured(&snapshot);
     let waits_for_docker = snapshot.engine == EngineState::Connecting;
-    if waiting_for.is_empty() && !waits_for_docker {
-        let ready = Ready {
-            status: "ready",
-            reason: "every service has a first result".to_owned(),
-            waiting_for,
-        };
-        return Ok(wire::json(StatusCode::OK, &ready));
-    }
-    let not_ready = Ready {
-        status: "not_ready",
+    let is_ready = waiting_for.is_empty() && !waits_for_docker;
+    let (http_status, status) = if is_ready {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
+    };
+    let details = caller.may(Scope::Read).then(|| Details {
         reason: reason(&waiting_for, waits_for_docker),
         waiting_for,
-    };
-    Ok(wire::json(StatusCode::SERVICE_UNAVAILABLE, &not_ready))
+    });
+    Ok(wire::json(http_status, &Ready { status, details }))
 }
 
 /// Services of which nothing was found out yet. A service whose container tells enough is never checked, and has a
@@ -48,6 +54,9 @@ fn unmeasured(snapshot: &Snapshot) -> Vec<&str> {
 }
 
 fn reason(waiting_for: &[&str], waits_for_docker: bool) -> String {
+    if waiting_for.is_empty() && !waits_for_docker {
+        return "every service has a first result".to_owned();
+    }
     let mut parts = Vec::new();
     if waits_for_docker {
         parts.push("waiting for the Docker daemon's first answer".to_owned());

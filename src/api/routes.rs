@@ -1,10 +1,96 @@
-//! Which path is which resource.
+//! Which path is which resource, and which key it needs.
 
-use actix_web::dev::Handler;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, Resource, Responder, guard, web};
+use actix_web::body::BoxBody;
+use actix_web::dev::{HttpServiceFactory, ServiceRequest};
+use actix_web::http::Method;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 use super::error::shown;
-use super::{ApiError, containers, exposition, health, index, internals, livez, readyz};
+use super::{ApiError, ApiState, access, containers, exposition, health, index, internals, livez, readyz};
+use crate::access::key::Scope;
+
+/// What may be asked of one path with one method.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) path: &'static str,
+    pub(super) method: Method,
+    /// The scope that a key must have; `None` where no key is needed.
+    pub(super) needs: Option<Scope>,
+    /// What it is for, in one sentence for a person.
+    pub(super) summary: &'static str,
+    route: fn() -> Route,
+}
+
+/// Every endpoint; those of one path stand together.
+pub(super) static ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        path: "/",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "what there is",
+        route: || web::to(index::get),
+    },
+    Endpoint {
+        path: "/health",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "status of the whole and of every service; ?strict=true answers 503 when it is down",
+        route: || web::to(health::get),
+    },
+    Endpoint {
+        path: "/health/{service_name}",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "one service: its check, its container, the reason for its status",
+        route: || web::to(health::get_service),
+    },
+    Endpoint {
+        path: "/containers",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "every container",
+        route: || web::to(containers::get),
+    },
+    Endpoint {
+        path: "/containers/{container_name}",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "one container with its resource usage",
+        route: || web::to(containers::get_container),
+    },
+    Endpoint {
+        path: "/metrics",
+        method: Method::GET,
+        needs: Some(Scope::Metrics),
+        summary: "all of it for Prometheus",
+        route: || web::to(exposition::get),
+    },
+    Endpoint {
+        path: "/livez",
+        method: Method::GET,
+        needs: None,
+        summary: "200 while the monitor's process answers",
+        route: || web::to(livez::get),
+    },
+    Endpoint {
+        path: "/readyz",
+        method: Method::GET,
+        needs: None,
+        summary: "200 once every service has a first result",
+        route: || web::to(readyz::get),
+    },
+    Endpoint {
+        path: "/internals",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "the monitor's own actors",
+        route: || web::to(internals::get),
+    },
+];
+
+/// Paths that need no key: their endpoints tell a stranger no more than a word.
+pub(super) const OPEN: [&str; 2] = ["/livez", "/readyz"];
 
 /// Every resource, and what answers for all other paths.
 pub(super) fn configure(services: &mut web::ServiceConfig) {
@@ -12,41 +98,55 @@ pub(super) fn configure(services: &mut web::ServiceConfig) {
         let problem = error.to_string();
         ApiError::BadPath { problem }.into()
     });
-    services
-        .app_data(path)
-        .service(resource("/", index::get))
-        .service(resource("/health", health::get))
-        .service(resource("/health/{service_name}", health::get_service))
-        .service(resource("/containers", containers::get))
-        .service(resource("/containers/{container_name}", containers::get_container))
-        .service(resource("/metrics", exposition::get))
-        .service(resource("/livez", livez::get))
-        .service(resource("/readyz", readyz::get))
-        .service(resource("/internals", internals::get))
-        .default_service(web::to(no_such_endpoint));
+    services.app_data(path);
+    for endpoints in ENDPOINTS.chunk_by(|one, next| one.path == next.path) {
+        services.service(resource(endpoints));
+    }
+    services.default_service(web::to(no_such_endpoint));
 }
 
-/// A resource that can be read and nothing else.
-fn resource<F, Args>(path: &str, get: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let is_read = guard::Any(guard::Get()).or(guard::Head());
-    web::resource(path)
-        .route(web::route().guard(is_read).to(get))
-        .default_service(web::to(method_not_allowed))
+/// All that may be asked of one path.
+fn resource(endpoints: &'static [Endpoint]) -> impl HttpServiceFactory {
+    let path = endpoints.first().map_or("", |endpoint| endpoint.path);
+    let mut resource = web::resource(path).default_service(web::to(move |request: HttpRequest| async move {
+        Err::<HttpResponse, _>(method_not_allowed(&request, endpoints))
+    }));
+    for endpoint in endpoints {
+        let answers = guard::fn_guard(|context| endpoint.answers(&context.head().method));
+        resource = resource.route((endpoint.route)().guard(answers));
+    }
+    resource.wrap(from_fn(
+        move |state: web::Data<ApiState>, request: ServiceRequest, next: Next<BoxBody>| {
+            access::authorise(endpoints, state, request, next)
+        },
+    ))
 }
 
-async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::MethodNotAllowed {
+fn method_not_allowed(request: &HttpRequest, endpoints: &[Endpoint]) -> ApiError {
+    let mut allowed = Vec::new();
+    for endpoint in endpoints {
+        allowed.push(endpoint.method.as_str());
+        if endpoint.method == Method::GET {
+            allowed.push(Method::HEAD.as_str());
+        }
+    }
+    ApiError::MethodNotAllowed {
         method: shown(request.method().as_str()),
-    })
+        allowed: allowed.join(", "),
+    }
 }
 
 async fn no_such_endpoint(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Err(ApiError::NoSuchEndpoint {
         path: shown(request.path()),
     })
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// Whether this endpoint answers requests of this method: what answers GET answers HEAD.
+    pub(super) fn answers(&self, method: &Method) -> bool {
+        self.method == *method || (self.method == Method::GET && *method == Method::HEAD)
+    }
 }

@@ -8,7 +8,7 @@ use actix_web::dev::Server;
 use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
 use actix_web::{App, HttpServer, web};
 
-use super::{ApiState, guard, routes};
+use super::{ApiState, access, guard, routes};
 
 /// How much a client may ask of the server.
 #[derive(Debug, Clone)]
@@ -49,6 +49,7 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Resu
             .wrap(Compress::default())
             .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")))
             .wrap(from_fn(guard::limit))
+            .wrap(from_fn(access::identify))
             .wrap(from_fn(guard::log))
     };
     let workers = limits.workers.max(1);

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::ApiError;
 use super::health::HealthTail;
 use super::rendered::Rendered;
+use crate::access::Access;
 use crate::metrics::{self, DockerFigures, Process, SelfFigures};
 
 /// How the API answers.
@@ -36,6 +37,7 @@ pub struct Settings {
 pub struct ApiState {
     pub(super) settings: Settings,
     pub(super) started: Instant,
+    pub(super) access: Arc<Access>,
     pub(super) sections: Vec<Section>,
     pub(super) process: Arc<Process>,
     pub(super) health: Rendered<HealthTail>,
@@ -80,6 +82,7 @@ impl ApiState {
         Self {
             settings,
             started: Instant::now(),
+            access: Arc::default(),
             sections: Vec::new(),
             process: Arc::new(Process::of_self()),
             health: Rendered::default(),
@@ -89,6 +92,13 @@ impl ApiState {
             lateness: None,
             docker: None,
         }
+    }
+
+    /// Lets this decide who may ask what. Until it is named, whatever only reads is open to everybody.
+    #[must_use]
+    pub fn with_access(mut self, access: Arc<Access>) -> Self {
+        self.access = access;
+        self
     }
 
     /// Shows the supervisor in `/internals` and `/metrics`.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use config::{Map, Value, ValueKind};
 
 use super::key::{Key, KeyKind};
+use super::layers::section_names;
 use super::place::{KeyPath, Place, Places};
 use super::problem::Problem;
-use super::schema::{self, DEFAULTS, SECTIONS, SERVICE, SERVICES};
+use super::schema::{self, DEFAULTS, NAMED_SECTIONS, SECTIONS, SERVICE, SERVICES, Section};
 use super::suggest::{did_you_mean, fold};
 use crate::checks;
 
@@ -80,8 +81,11 @@ fn find_path(names: &str, below: &Map<String, Value>) -> Result<KeyPath, String>
     if fold(section) == SERVICES {
         return find_service_path(rest, below);
     }
+    if let Some(named) = NAMED_SECTIONS.iter().find(|known| known.name == fold(section)) {
+        return find_named_path(named, rest, below);
+    }
     let Some(found) = SECTIONS.iter().find(|known| known.name == fold(section)) else {
-        let known = SECTIONS.iter().map(|known| known.name).chain([SERVICES]);
+        let known = section_names();
         let section = section.to_lowercase();
         return Err(format!(
             "names the section '{section}', which does not exist{}",
@@ -93,6 +97,33 @@ fn find_path(names: &str, below: &Map<String, Value>) -> Result<KeyPath, String>
     };
     let key = find_key(key, &|| found.keys.iter())?;
     Ok(KeyPath::of(&[found.name, &key]))
+}
+
+/// The path of a key in a table that a person named; the table of a new name is made, in lower case.
+fn find_named_path(section: &Section, names: &[&str], below: &Map<String, Value>) -> Result<KeyPath, String> {
+    let [name, key] = names else {
+        return Err(format!("must be {PREFIX}{}__NAME__KEY", section.name.to_uppercase()));
+    };
+    let tables = below.get(section.name).and_then(table);
+    let known = tables.into_iter().flat_map(Map::keys);
+    let mut known: Vec<&str> = known
+        .map(String::as_str)
+        .filter(|known| fold(known) == fold(name))
+        .collect();
+    known.sort_unstable();
+    let name = match known.as_slice() {
+        [] => name.to_lowercase(),
+        [known] => (*known).to_owned(),
+        several => {
+            let several = several.join(", ");
+            return Err(format!(
+                "may mean any of {several} of [{}]; change it in the file",
+                section.name
+            ));
+        }
+    };
+    let key = find_key(key, &|| section.keys.iter())?;
+    Ok(KeyPath::of(&[section.name, &name, &key]))
 }
 
 fn find_service_path(names: &[&str], below: &Map<String, Value>) -> Result<KeyPath, String> {

@@ -12,7 +12,7 @@ use super::environment;
 use super::expand;
 use super::place::{KeyPath, Places};
 use super::problem::{Problem, SettingsError};
-use super::schema::{DEFAULTS, SECTIONS, SERVICE, SERVICES};
+use super::schema::{DEFAULTS, NAMED_SECTIONS, SECTIONS, SERVICE, SERVICES};
 use super::suggest::did_you_mean;
 
 /// Files that are looked for where none is named; the first that exists is read.
@@ -146,7 +146,7 @@ fn unknown_sections(document: &mut Document) -> Vec<Problem> {
     let places = &document.places;
     document.root.retain(|name, value| {
         let path = KeyPath::of(&[name]);
-        let is_section = name == SERVICES || SECTIONS.iter().any(|section| section.name == name);
+        let is_section = section_names().any(|section| section == name);
         if !is_section {
             problems.push(Problem::new(places.of(&path), &path, unknown_section(name)));
             return false;
@@ -168,6 +168,12 @@ fn unknown_sections(document: &mut Document) -> Vec<Problem> {
     problems
 }
 
+/// Every section that there may be.
+pub(super) fn section_names() -> impl Iterator<Item = &'static str> {
+    let sections = SECTIONS.iter().chain(NAMED_SECTIONS);
+    sections.map(|section| section.name).chain([SERVICES])
+}
+
 fn unknown_section(name: &str) -> String {
     let home = SECTIONS
         .iter()
@@ -178,9 +184,8 @@ fn unknown_section(name: &str) -> String {
     if SERVICE.iter().chain(DEFAULTS).any(|key| key.name == name) {
         return format!("is not a section; it is a key of a service: [{SERVICES}.NAME]");
     }
-    let known = || SECTIONS.iter().map(|section| section.name).chain([SERVICES]);
-    let hint = did_you_mean(name, known());
-    let all: Vec<&str> = known().collect();
+    let hint = did_you_mean(name, section_names());
+    let all: Vec<&str> = section_names().collect();
     if hint.is_empty() {
         format!("is not a section; there are {}", all.join(", "))
     } else {

@@ -22,7 +22,10 @@ pub const SERVICES: &str = "services";
 /// What follows the name of a secret where it names the file that holds it.
 pub const FILE_SUFFIX: &str = "_file";
 
-/// Every section but `services`.
+/// The name of the section with a table for each key of the API.
+pub const API_KEYS: &str = "api_keys";
+
+/// Every section with fixed keys.
 pub const SECTIONS: &[Section] = &[
     Section {
         name: "server",
@@ -47,13 +50,42 @@ pub const SECTIONS: &[Section] = &[
     },
 ];
 
+/// Every section with a table for each name that a person gives, but `services`: the keys of each of these tables.
+pub const NAMED_SECTIONS: &[Section] = &[Section {
+    name: API_KEYS,
+    keys: API_KEY,
+}];
+
 /// `[server]`: the REST API.
-pub const SERVER: &[Key] = &[Key::new(
-    "bind",
-    KeyKind::Text,
-    "IP address and port on which the API listens; port 0 takes any free one",
-)
-.default("0.0.0.0:8000")];
+pub const SERVER: &[Key] = &[
+    Key::new(
+        "bind",
+        KeyKind::Text,
+        "IP address and port on which the API listens; port 0 takes any free one",
+    )
+    .default("0.0.0.0:8000"),
+    Key::new(
+        "trusted_proxies",
+        KeyKind::TextList,
+        "addresses and networks of proxies whose X-Forwarded-For names the client",
+    ),
+];
+
+/// `[api_keys.NAME]`: a key of the API.
+pub const API_KEY: &[Key] = &[
+    Key::new(
+        "hash",
+        KeyKind::Secret,
+        "SHA-256 of the key, as health-monitor key new prints it",
+    )
+    .required(),
+    Key::new(
+        "scopes",
+        KeyKind::TextList,
+        "what it opens: read (all that only reads, except /metrics), metrics (/metrics), admin (everything)",
+    )
+    .default("read"),
+];
 
 /// `[docker]`: the container engine.
 pub const DOCKER: &[Key] = &[
@@ -189,12 +221,20 @@ pub const SERVICE: &[Key] = &[
 ];
 
 /// `[metrics]`: what `/metrics` shows.
-pub const METRICS: &[Key] = &[Key::new(
-    "plain_duration",
-    KeyKind::Bool,
-    "beside the histogram health_check_duration_seconds, also the plain last value under that name",
-)
-.default("true")];
+pub const METRICS: &[Key] = &[
+    Key::new(
+        "plain_duration",
+        KeyKind::Bool,
+        "beside the histogram health_check_duration_seconds, also the plain last value under that name",
+    )
+    .default("true"),
+    Key::new(
+        "open",
+        KeyKind::Bool,
+        "/metrics needs no key even where there are API keys",
+    )
+    .default("false"),
+];
 
 /// `[log]`: what is logged, and how.
 pub const LOG: &[Key] = &[

@@ -7,6 +7,7 @@ use std::time::Duration;
 use config::Map;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
 use super::duration;
 use super::key::Key;
@@ -14,12 +15,15 @@ use super::place::KeyPath;
 use super::schema::{DOCKER, LOG, METRICS, SERVER, SUPERVISION};
 use super::values::Values;
 use super::walk::{Owner, Schema, Walk};
+use crate::access::client::TrustedProxies;
 
 /// The REST API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// Where it listens; port 0 takes any free one.
     pub bind: SocketAddr,
+    /// Proxies whose word on the client's address counts.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// The container engine.
@@ -65,6 +69,8 @@ pub enum EnvironmentShown {
 pub struct Metrics {
     /// Beside the histogram `health_check_duration_seconds`, also the plain last value under that name.
     pub plain_duration: bool,
+    /// `/metrics` needs no key even where there are API keys.
+    pub open: bool,
 }
 
 /// What is logged, and how.
@@ -154,14 +160,29 @@ fn read_section<T: DeserializeOwned>(walk: &mut Walk<'_>, name: &str, keys: &'st
 /// Reads what is said of the API.
 pub(super) fn read_server(walk: &mut Walk<'_>) -> Option<Server> {
     let values = values(walk, "server", SERVER);
+    let trusted_proxies = read_proxies(walk, &values);
     let bind = values.get("bind").and_then(|bind| bind.as_str())?;
     match bind.parse() {
-        Ok(bind) => Some(Server { bind }),
+        Ok(bind) => Some(Server {
+            bind,
+            trusted_proxies: trusted_proxies?,
+        }),
         Err(_not_an_address) => {
             walk.problem(
                 &KeyPath::of(&["server", "bind"]),
                 format!("must be an IP address and a port, such as \"0.0.0.0:8000\" or \"[::1]:8000\", not \"{bind}\""),
             );
+            None
+        }
+    }
+}
+
+fn read_proxies(walk: &mut Walk<'_>, values: &Values) -> Option<TrustedProxies> {
+    let listed = values.get("trusted_proxies").and_then(Json::as_array);
+    match TrustedProxies::parse(listed.into_iter().flatten().filter_map(Json::as_str)) {
+        Ok(proxies) => Some(proxies),
+        Err(error) => {
+            walk.problem(&KeyPath::of(&["server", "trusted_proxies"]), error);
             None
         }
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use health_monitor::checks::KINDS;
 use health_monitor::settings::duration;
 use health_monitor::settings::key::{Key, KeyKind};
-use health_monitor::settings::schema::{SECTIONS, SERVICE};
+use health_monitor::settings::schema::{NAMED_SECTIONS, SECTIONS, SERVICE};
 use health_monitor_actors::model::Status;
 
 use crate::{read, root};
@@ -71,11 +71,14 @@ fn tables() -> Vec<(String, String)> {
     let sections = SECTIONS
         .iter()
         .map(|section| (format!("[{}]", section.name), table(section.keys)));
+    let named = NAMED_SECTIONS
+        .iter()
+        .map(|section| (format!("[{}.NAME]", section.name), table(section.keys)));
     let service = [("[services.NAME]".to_owned(), table(SERVICE))];
     let checks = KINDS
         .iter()
         .map(|kind| (format!("check = \"{}\"", kind.name), table(kind.schema)));
-    sections.chain(service).chain(checks).collect()
+    sections.chain(named).chain(service).chain(checks).collect()
 }
 
 #[test]
