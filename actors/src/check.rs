@@ -78,6 +78,12 @@ impl Attempt {
         self.running(host).next().is_some() && self.known_addresses(host).is_empty()
     }
 
+    /// Running containers of the service bear the name `host`, and none is in any network: nobody can reach them by it.
+    pub fn is_in_no_network(&self, host: &str) -> bool {
+        let mut running = self.running(host).peekable();
+        running.peek().is_some() && running.all(|container| container.networks.is_empty())
+    }
+
     /// The service's running containers that bear this name.
     fn running(&self, host: &str) -> impl Iterator<Item = &Arc<ContainerState>> {
         let bears_name = move |container: &ContainerState| {

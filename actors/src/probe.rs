@@ -128,16 +128,6 @@ impl Probe {
         self.timer = Some(ctx.run_later(wait, Self::start_cycle));
     }
 
-    /// No cycle takes longer: no retry starts that could not end within the interval.
-    fn longest_cycle(&self) -> Duration {
-        let retry = self.spec.retry_backoff.max.saturating_add(self.spec.timeout);
-        let retries = retry.saturating_mul(self.spec.retries);
-        self.spec
-            .timeout
-            .saturating_add(retries)
-            .min(self.spec.interval.max(self.spec.timeout))
-    }
-
     /// Runs a cycle within this time, or right after the one under way.
     fn hurry(&mut self, within: Duration, ctx: &mut Context<Self>) {
         if self.under_way.is_some() {
@@ -160,7 +150,7 @@ impl Probe {
         self.tools
             .lateness
             .observe(now.mono.saturating_duration_since(self.next_due));
-        self.child.heart.expect_by(now.mono + self.longest_cycle() + GRACE);
+        self.child.heart.expect_by(now.mono + self.spec.timeout + GRACE);
         let under_way = UnderWay {
             due: self.next_due,
             stalls: self.child.stalls.generation(),

@@ -16,7 +16,7 @@ use super::blocking::{Calls, Kind};
 use super::deadline::Deadline;
 use super::failure;
 
-/// How long the resolver may take where Docker's own word on the address can stand in for its answer.
+/// How long the resolver may take where Docker's own word on the container can stand in for its answer.
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The C library's resolver blocks, and where no name server answers it does so for 10 to 30 seconds. A lookup that is
@@ -82,7 +82,9 @@ pub(super) async fn dial(address: &Address, attempt: &Attempt, deadline: Deadlin
         }
     };
     let known = attempt.known_addresses(&address.host);
-    match resolve(address, lookups, !known.is_empty(), deadline).await {
+    let is_in_no_network = attempt.is_in_no_network(&address.host);
+    let hurry = !known.is_empty() || is_in_no_network;
+    match resolve(address, lookups, hurry, deadline).await {
         Ok(found) => {
             let stream = connect_any(address, &found, deadline).await?;
             Ok(Dialed {
@@ -90,9 +92,10 @@ pub(super) async fn dial(address: &Address, attempt: &Attempt, deadline: Deadlin
                 unresolved: None,
             })
         }
-        Err(failure) if failure.kind == FailureKind::NameNotFound && attempt.is_cut_off(&address.host) => {
+        Err(failure) if is_cut_off(address, attempt, failure.kind, is_in_no_network) => {
             let why = "its container runs, but shares no network with the monitor (docker network connect)";
-            Err(CheckFailure::new(failure.kind, format!("{}: {why}", failure.reason)))
+            let reason = format!("{}: {why}", failure.reason);
+            Err(CheckFailure::new(FailureKind::NameNotFound, reason))
         }
         Err(failure) if known.is_empty() => Err(failure),
         Err(failure) => {
@@ -103,6 +106,18 @@ pub(super) async fn dial(address: &Address, attempt: &Attempt, deadline: Deadlin
                 unresolved: Some(failure.reason),
             })
         }
+    }
+}
+
+/// A lookup failed in this way because no network leads from the monitor to the service's container.
+///
+/// Docker's resolver asks others for a name that it does not know. Where those are silent, so is it; but a container that is
+/// in no network has no name that anybody could have told.
+fn is_cut_off(address: &Address, attempt: &Attempt, kind: FailureKind, is_in_no_network: bool) -> bool {
+    match kind {
+        FailureKind::NameNotFound => attempt.is_cut_off(&address.host),
+        FailureKind::Resolver | FailureKind::StillRunning => is_in_no_network,
+        _ => false,
     }
 }
 

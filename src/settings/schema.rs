@@ -144,7 +144,7 @@ pub const DEFAULTS: &[Key] = &[
     Key::new(
         "timeout",
         within(Duration::from_millis(10), DAY),
-        "time for one attempt; shorter than the interval",
+        "time for one cycle, an attempt and its retries; shorter than the interval",
     )
     .default("5s"),
     Key::new(

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use health_monitor_test_support::exposition::Exposition;
-use health_monitor_test_support::stack::{SERVICES, Stack};
+use health_monitor_test_support::stack::monitor::Monitor;
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
@@ -19,7 +19,7 @@ const LATE: f64 = 3.0;
 /// Cycles beyond those of the schedule: one that an event or the recovery of a dependency brought, and the one at each end.
 const EXTRA: f64 = 3.0;
 
-/// A watch over the stack's services through all faults, by the metrics of the stack's own monitor.
+/// A watch over services through all faults, by the metrics of one monitor.
 pub(crate) struct Bystanders {
     watched: Arc<Mutex<Watched>>,
     watching: JoinHandle<()>,
@@ -46,13 +46,14 @@ struct Bystander {
 }
 
 impl Bystanders {
-    pub(crate) fn watch() -> Self {
-        let services = SERVICES.into_iter().map(|name| (name, Bystander::default())).collect();
+    /// Watches these services of a monitor.
+    pub(crate) fn watch(monitor: Monitor, services: &[&'static str]) -> Self {
+        let services = services.iter().map(|&name| (name, Bystander::default())).collect();
         let watched = Arc::new(Mutex::new(Watched {
             services,
             disturbed: Vec::new(),
         }));
-        let watching = tokio::spawn(watch(watched.clone()));
+        let watching = tokio::spawn(watch(monitor, watched.clone()));
         Self { watched, watching }
     }
 
@@ -92,8 +93,7 @@ impl Drop for Bystanders {
     }
 }
 
-async fn watch(watched: Arc<Mutex<Watched>>) {
-    let monitor = Stack::get().monitor();
+async fn watch(monitor: Monitor, watched: Arc<Mutex<Watched>>) {
     let mut looks = interval(LOOK);
     loop {
         looks.tick().await;

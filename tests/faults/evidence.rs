@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use health_monitor_test_support::exposition::Exposition;
 use health_monitor_test_support::stack::monitor::Monitor;
 
-/// Beginnings of the names of counters that grow when something breaks, and not otherwise.
-const TELLING: [&str; 7] = [
-    "health_monitor_actor_restarts",
-    "health_monitor_actor_given_up",
-    "health_monitor_lanes_abandoned",
-    "health_monitor_docker_event_reconnects",
-    "health_monitor_registry_dropped",
-    "health_monitor_schedule_skipped",
+/// Those that grow when something breaks, and not otherwise.
+const TELLING: [&str; 8] = [
+    "health_check_failure_total",
     "health_check_error_total",
+    "health_monitor_container_starts_total",
+    "health_monitor_actor_restarts_total",
+    "health_monitor_actors_given_up",
+    "health_monitor_lanes_abandoned_total",
+    "health_monitor_outcomes_dropped_total",
+    "health_monitor_docker_event_reconnects_total",
 ];
 
 /// Counters at one moment, by series.
@@ -27,7 +28,7 @@ impl Evidence {
         };
         let mut counters = BTreeMap::new();
         for family in Exposition::parse(&text).families {
-            if !TELLING.iter().any(|begins| family.name.starts_with(begins)) {
+            if !TELLING.contains(&family.name.as_str()) {
                 continue;
             }
             for sample in family.samples {

@@ -4,8 +4,8 @@ use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use health_monitor_test_support::stack::Stack;
 use health_monitor_test_support::stack::wait::RECOVERY;
+use health_monitor_test_support::stack::{SERVICES, Stack};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ pub(crate) fn all() -> Vec<Fault> {
 /// Runs these faults, prints the table, and tells whether all passed.
 pub(crate) async fn run(faults: Vec<Fault>) -> bool {
     let panics = Panics::remember();
-    let bystanders = Bystanders::watch();
+    let bystanders = Bystanders::watch(Stack::get().monitor(), &SERVICES);
     let mut table = Table::begin(faults.len());
     for fault in faults {
         let started = Instant::now();

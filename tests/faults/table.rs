@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
+/// Where what was seen begins, and how many characters of it stand in a line.
+const INDENT: usize = 74;
+const WIDTH: usize = 86;
+
 /// What came of one fault.
 pub(crate) struct Row {
     pub(crate) group: &'static str,
@@ -33,16 +37,17 @@ impl Table {
     /// Prints a row.
     pub(crate) fn add(&mut self, row: Row) {
         let verdict = if row.failure.is_none() { "passed" } else { "FAILED" };
-        let mut lines = row.failure.iter().chain(&row.seen);
+        let told = row.failure.iter().chain(&row.seen);
+        let mut lines = told.flat_map(|told| wrapped(told));
         println!(
             "{:<10} {:<44} {:>6.1} s  {verdict:<7} {}",
             row.group,
             row.name,
             row.took.as_secs_f64(),
-            lines.next().map_or("", String::as_str)
+            lines.next().unwrap_or_default()
         );
         for line in lines {
-            println!("{:<74} {line}", "");
+            println!("{:INDENT$} {line}", "");
         }
         self.rows.push(row);
     }
@@ -57,6 +62,23 @@ impl Table {
         println!("as JSON: {}", file.display());
         failed == 0
     }
+}
+
+/// The lines of a text, broken between words where they are too long. What continues a line is indented.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split_inclusive(' ') {
+            if !line.trim().is_empty() && line.chars().count() + word.trim_end().chars().count() > WIDTH {
+                lines.push(line.trim_end().to_owned());
+                "  ".clone_into(&mut line);
+            }
+            line.push_str(word);
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
 }
 
 impl Row {

@@ -1,14 +1,10 @@
-//! The monitor on the real stack: every service turned off in every way that can be made here, and the right status with a
-//! reason that names the cause; the engine taken away; data that flows; and what reads the monitor.
+//! The monitor on the real stack: what it sees in good weather and how soon, replicas, the engine taken away; data that flows;
+//! and what reads the monitor. What happens to services in bad weather is the fault suite's (tests/faults).
 //!
 //! The stack is the one that `make stack-up` (or `make test`) brings up. Without it these tests fail.
 
 #[cfg(test)]
-mod containers;
-#[cfg(test)]
 mod docker_away;
-#[cfg(test)]
-mod faults;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
@@ -18,4 +14,4 @@ mod latency;
 #[cfg(test)]
 mod observe;
 #[cfg(test)]
-mod protocols;
+mod replicas;

@@ -23,7 +23,7 @@ pub struct ServiceSpec {
     pub critical: bool,
     /// From the start of one cycle to the start of the next.
     pub interval: Duration,
-    /// Time for one attempt.
+    /// Time for one cycle: an attempt, and retries in what it leaves.
     pub timeout: Duration,
     /// Attempts after the first, within one cycle.
     pub retries: u32,

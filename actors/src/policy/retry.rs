@@ -10,7 +10,11 @@ use super::backoff::Backoff;
 ///
 /// `retries` is how many this cycle may make: the service's own number; none in its first cycle, since nobody should
 /// wait for the first answer, and none where the policy does [not allow it](super::PolicyState::may_retry). Only what may
-/// well pass a moment later is retried, and only where a whole attempt would end within the interval.
+/// well pass a moment later is retried, and only in the first half of the timeout.
+///
+/// That half is what makes a failure show in time. A cycle as a whole takes no longer than one timeout, so that two of them,
+/// a retry interval apart, settle that a service is down within interval + 2 × timeout + retry interval. A retry has what is
+/// left of the timeout: half of it at least. What fails slowly has its second chance in the next cycle.
 pub fn pause(
     spec: &ServiceSpec,
     retries: u32,
@@ -24,13 +28,15 @@ pub fn pause(
     }
     let backoff = Backoff::new(spec.retry_backoff.min, spec.retry_backoff.max);
     let pause = backoff.delay(attempts_made.saturating_sub(1), random);
-    let would_end = cycle_elapsed.saturating_add(pause).saturating_add(spec.timeout);
-    (would_end <= spec.interval).then_some(pause)
+    let would_begin = cycle_elapsed.saturating_add(pause);
+    (would_begin <= spec.timeout / 2).then_some(pause)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use proptest::prelude::*;
 
     use super::super::fixtures::*;
     use super::*;
@@ -39,13 +45,9 @@ mod tests {
 
     #[test]
     fn pauses_double_to_their_longest_with_full_jitter() {
-        let spec = ServiceSpec {
-            interval: seconds(60),
-            ..spec()
-        };
-        let longest = |made| pause(&spec, 9, made, REFUSED, seconds(0), 1.0).unwrap().as_millis();
+        let longest = |made| pause(&spec(), 9, made, REFUSED, seconds(0), 1.0).unwrap().as_millis();
         assert_eq!([1, 2, 3, 4].map(longest), [500, 1_000, 2_000, 2_000]);
-        assert_eq!(pause(&spec, 9, 3, REFUSED, seconds(0), 0.0), Some(Duration::ZERO));
+        assert_eq!(pause(&spec(), 9, 3, REFUSED, seconds(0), 0.0), Some(Duration::ZERO));
     }
 
     #[test]
@@ -76,10 +78,33 @@ mod tests {
     }
 
     #[test]
-    fn none_starts_that_cannot_end_within_the_interval() {
+    fn none_starts_with_less_than_half_of_the_timeout() {
         let after = |milliseconds| pause(&spec(), 2, 1, REFUSED, Duration::from_millis(milliseconds), MIDDLE);
-        assert_eq!(after(4_750), Some(Duration::from_millis(250)));
-        assert_eq!(after(4_751), None);
+        assert_eq!(after(2_250), Some(Duration::from_millis(250)));
+        assert_eq!(after(2_251), None);
         assert_eq!(after(99_000), None);
+    }
+
+    proptest! {
+        /// Attempts that each take a share of the time that they have, and then fail.
+        #[test]
+        fn a_cycle_takes_no_longer_than_the_timeout(
+            shares in prop::collection::vec(0.0..=1.0, 11),
+            retries in 0..=10_u32,
+            random in 0.0..1.0,
+        ) {
+            let spec = spec();
+            let mut elapsed = Duration::ZERO;
+            for (made, share) in (1..).zip(shares) {
+                let left = spec.timeout - elapsed;
+                prop_assert!(made == 1 || left >= spec.timeout / 2);
+                elapsed += left.mul_f64(share);
+                match pause(&spec, retries, made, REFUSED, elapsed, random) {
+                    Some(pause) => elapsed += pause,
+                    None => break,
+                }
+            }
+            prop_assert!(elapsed <= spec.timeout);
+        }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Cycle {
 }
 
 impl Cycle {
-    /// Attempts until one passes, fails for good, or no further one could end within the interval.
+    /// Attempts until one passes, fails for good, or is the last that there is time for.
     pub(super) async fn run(self) -> Outcome {
         let (started, began) = (Timestamp::now(), Instant::now());
         let mut attempts = 0;
@@ -32,7 +32,11 @@ impl Cycle {
             let attempt = Attempt {
                 service: self.spec.name.clone(),
                 number: self.first_attempt + u64::from(attempts),
-                timeout: self.time_for_attempt(began.elapsed()),
+                timeout: match attempts {
+                    0 => self.spec.timeout,
+                    // The timeout is the whole cycle's.
+                    _ => self.spec.timeout.saturating_sub(began.elapsed()),
+                },
                 containers: self.containers.clone(),
             };
             attempts += 1;
@@ -57,11 +61,6 @@ impl Cycle {
             }
             return self.outcome(result, attempts, started, duration);
         }
-    }
-
-    /// The timeout, or what the interval has left.
-    fn time_for_attempt(&self, elapsed: Duration) -> Duration {
-        self.spec.timeout.min(self.spec.interval.saturating_sub(elapsed))
     }
 
     fn outcome(

@@ -1,10 +1,12 @@
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use health_monitor_actors::check::Finding;
+use health_monitor_actors::model::{ContainerState, Network};
 use tokio::net::TcpListener;
 
-use super::super::tests::{attempt_of, attempt_with_container, free_port};
+use super::super::tests::{attempt_of, attempt_with_container, container, free_port};
 use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -76,6 +78,36 @@ async fn a_name_that_does_not_resolve_is_found_where_docker_says() {
         told.ends_with("does not exist; asked at the address Docker gives"),
         "{told}"
     );
+}
+
+/// As while the resolver is silent, and a lookup lasts.
+#[tokio::test]
+async fn a_container_in_no_network_is_not_waited_for() {
+    let address = Address::new("kafka", free_port().await);
+    let _turn = address.clone().looks_up();
+    let mut kafka = container("kafka");
+    let attempt = |kafka: &ContainerState| Attempt {
+        containers: Arc::new([Arc::new(kafka.clone())]),
+        ..attempt_of(TIMEOUT)
+    };
+    let alone = attempt(&kafka);
+    let failure = dial(&address, &alone, Deadline::of(&alone)).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::NameNotFound);
+    assert!(
+        failure.reason.contains("its container runs, but shares no network"),
+        "{}",
+        failure.reason
+    );
+
+    let elsewhere = Network {
+        ip_address: "192.0.2.7".to_owned(),
+        gateway: "192.0.2.1".to_owned(),
+        aliases: Vec::new(),
+    };
+    kafka.networks.insert("elsewhere".to_owned(), elsewhere);
+    let elsewhere = attempt(&kafka);
+    let failure = dial(&address, &elsewhere, Deadline::of(&elsewhere)).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::StillRunning);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The four-letter word `srvr`: the only one that servers allow by default.
 
+use std::io;
+
 use health_monitor_actors::check::CheckFailure;
 use health_monitor_actors::model::FailureKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,13 +51,8 @@ pub(super) async fn ask(mut stream: TcpStream, address: &Address, deadline: Dead
         stream.write_all(b"srvr").await?;
         (&mut stream).take(ANSWER_LIMIT).read_to_end(&mut answer).await
     };
-    match deadline.cut(asking).await {
-        Some(Ok(_)) => {}
-        Some(Err(error)) if answer.is_empty() => {
-            return Err(failure::of_io(&format!("{address} does not answer srvr"), &error));
-        }
-        // A reset after the answer takes nothing away from it.
-        Some(Err(_)) => {}
+    let broken_off = match deadline.cut(asking).await {
+        Some(ended) => ended.err(),
         None if answer.is_empty() => {
             return Err(deadline.elapsed(&format!("connected to {address}, but no answer to srvr")));
         }
@@ -65,17 +62,33 @@ pub(super) async fn ask(mut stream: TcpStream, address: &Address, deadline: Dead
                 "connected to {address}, but the answer to srvr did not end ({came})"
             )));
         }
-    }
+    };
     dial::close(stream, deadline).await;
-    read(&answer).ok_or_else(|| {
-        CheckFailure::new(
+    // What came is told by what it is; a reset after it takes nothing away from it.
+    match (read(&answer), broken_off) {
+        (_, Some(error)) if answer.is_empty() => {
+            Err(failure::of_io(&format!("{address} does not answer srvr"), &error))
+        }
+        (Some(said), _) => Ok(said),
+        (None, ended) if is_begun(&answer) => {
+            let step = format!("{address} broke off its answer to srvr ({})", failure::quote(&answer));
+            let ended = ended.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+            Err(failure::of_io(&step, &ended))
+        }
+        (None, _) => Err(CheckFailure::new(
             FailureKind::WrongProtocol,
             format!(
                 "{address} is no ZooKeeper: it answers {} to srvr",
                 failure::quote(&answer)
             ),
-        )
-    })
+        )),
+    }
+}
+
+/// It begins as the answer of a ZooKeeper server does.
+fn is_begun(answer: &[u8]) -> bool {
+    let begins = b"Zookeeper version: ";
+    answer.starts_with(begins) || begins.starts_with(answer)
 }
 
 /// Reads an answer; `None` where it is none of ZooKeeper's.

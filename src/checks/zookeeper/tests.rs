@@ -89,6 +89,16 @@ async fn another_protocol_is_told_with_what_it_said() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_is_no_other_protocol() {
+    let (address, _peer) = Peer::answers(b"Zookeeper version: 3.8.0\nLatency").await;
+    let failure = answer(address, LONG).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Reset);
+    let said =
+        "broke off its answer to srvr (\"Zookeeper version: 3.8.0\\nLatency\"): the other side closed the connection";
+    assert_eq!(failure.reason, format!("{address} {said}"));
+}
+
+#[tokio::test]
 async fn garbage_without_end_is_cut() {
     let (address, _peer) = Peer::endless(&[0xfe; 64]).await;
     let failure = answer(address, LONG).await.unwrap_err();

@@ -11,7 +11,9 @@
 
 pub mod authority;
 pub mod exposition;
+pub mod gate;
 pub mod json;
+pub mod name_server;
 pub mod process;
 pub mod proxy;
 pub mod stack;

@@ -4,7 +4,9 @@
 pub mod docker;
 mod location;
 pub mod monitor;
+pub mod network;
 pub mod quick;
+pub mod script;
 pub mod service;
 pub mod wait;
 

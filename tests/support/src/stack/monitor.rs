@@ -35,6 +35,11 @@ impl Monitor {
         }
     }
 
+    /// The same one for another task; this one keeps it running.
+    pub fn same(&self) -> Self {
+        Self::at(&self.url)
+    }
+
     /// Starts one in the stack's network, from the image of the stack's own, with this configuration. `options` are further
     /// ones of `docker run`.
     pub async fn start(purpose: &str, configuration: &str, options: &[&str]) -> Self {
