@@ -57,12 +57,14 @@ impl Bystanders {
         Self { watched, watching }
     }
 
-    /// A fault begins that touches these services only.
+    /// A fault begins that touches these services only. All are healthy.
     pub(crate) fn begin(&self, touched: &[&str]) {
         let mut watched = self.watched.lock().expect("nobody panics with it");
         watched.disturbed.clear();
         for (name, bystander) in &mut watched.services {
             bystander.is_touched = touched.contains(name);
+            // The last look may be older than what was waited for.
+            "healthy".clone_into(&mut bystander.state);
             bystander.late = 0.0;
         }
     }

@@ -20,8 +20,8 @@ const STARTS: u32 = 3;
 /// How long a container stays up until its crash loop is over.
 const OVER_AFTER: Duration = seconds(120);
 
-/// Docker's own pauses between two runs, in all that make a crash loop.
-const PAUSES: Duration = seconds(3);
+/// Docker's own pauses between runs, and the starts, in all that make a crash loop.
+const PAUSES: Duration = seconds(10);
 
 pub(super) fn faults() -> Vec<Fault> {
     vec![

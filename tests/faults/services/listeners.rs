@@ -76,6 +76,9 @@ const STEADY: [&str; 6] = [
     "steady-tcp",
 ];
 
+/// The bystanders' times, also beside quick ones.
+const DEFAULT_TIMES: &str = "interval = \"10s\"\ntimeout = \"5s\"\nretries = 2\nretry_interval = \"2s\"";
+
 pub(super) fn faults() -> Vec<Fault> {
     vec![
         Fault::new(GROUP, "listeners that accept and never answer", |scene| {
@@ -205,7 +208,7 @@ async fn configuration(gates: &[Gate]) -> String {
         let behind = settings.replace("ADDRESS", &format!("{host}:{}", gate.port()));
         let steady = settings.replace("ADDRESS", within);
         text += &format!(
-            "[services.{name}]\ncontainer = \"\"\n{behind}\n[services.steady-{name}]\ncontainer = \"\"\n{steady}\n"
+            "[services.{name}]\ncontainer = \"\"\n{behind}\n[services.steady-{name}]\ncontainer = \"\"\n{steady}\n{DEFAULT_TIMES}\n"
         );
     }
     text

@@ -114,6 +114,9 @@ async fn found(monitor: &Monitor, scene: &Scene) {
     scene.saw(ways.join("; "));
 }
 
+/// A resolver that is asked for a name that Docker does not know may be silent instead of saying so.
+const APART: &str = "its container runs, but shares no network with the monitor (docker network connect)";
+
 /// Docker tells of this, so that it is looked at at once, and once it is mended too.
 async fn disconnected(scene: Scene) {
     let stack = Stack::get();
@@ -122,9 +125,7 @@ async fn disconnected(scene: Scene) {
     let (detected, recovered): (Vec<_>, Vec<_>) = join_all(SPOKEN.iter().map(async |Spoken { name, .. }| {
         let _undo = Undo::by(&["docker", "network", "connect", "--alias", name, network, name]);
         docker(&["network", "disconnect", network, name]).await;
-        let reason =
-            format!("the name {name} does not exist: its container runs, but shares no network with the monitor");
-        let (detected, _) = timed(detected(&monitor, name, &reason)).await;
+        let (detected, _) = timed(detected(&monitor, name, APART)).await;
         docker(&["network", "connect", "--alias", name, network, name]).await;
         let (recovered, ()) = timed(up(&monitor, name, RECOVERY)).await;
         ((*name, detected), (*name, recovered))
@@ -133,6 +134,6 @@ async fn disconnected(scene: Scene) {
     .into_iter()
     .unzip();
     scene.saw(format!("detected: {}", times(&detected)));
-    scene.saw("the name does not exist: its container runs, but shares no network with the monitor");
+    scene.saw(APART);
     scene.saw(format!("mended: {}", times(&recovered)));
 }
