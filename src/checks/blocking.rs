@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use health_monitor_actors::check::CheckFailure;
 use health_monitor_actors::model::FailureKind;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::deadline::Deadline;
 
@@ -92,6 +92,23 @@ impl Turn {
         deadline: Deadline,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CheckFailure> {
+        let answered = |answer: oneshot::Sender<T>| {
+            // Where nobody waits for it any more, nobody needs it.
+            let _is_heard = answer.send(call()).is_ok();
+        };
+        self.run_past_answer(deadline, answered).await
+    }
+
+    /// Makes a call that answers before it is over, and waits for the answer alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`].
+    pub(super) async fn run_past_answer<T: Send + 'static>(
+        self,
+        deadline: Deadline,
+        call: impl FnOnce(oneshot::Sender<T>) + Send + 'static,
+    ) -> Result<T, CheckFailure> {
         let Kind { one, many, most, .. } = self.kind;
         let Some(Ok(permit)) = deadline.cut(self.kind.permits.acquire()).await else {
             return Err(CheckFailure::new(
@@ -99,14 +116,23 @@ impl Turn {
                 format!("{most} other {many} are still under way"),
             ));
         };
+        let (sender, answer) = oneshot::channel();
         let running = tokio::task::spawn_blocking(move || {
             // Until the call is over, whoever still waits for it.
             let _held = (self.held, permit);
-            call()
+            call(sender);
         });
-        running
-            .await
-            .map_err(|error| CheckFailure::new(FailureKind::Panicked, format!("the {one} broke off: {error}")))
+        if let Ok(answer) = answer.await {
+            return Ok(answer);
+        }
+        let why = match running.await {
+            Ok(()) => "it gave no answer".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(CheckFailure::new(
+            FailureKind::Panicked,
+            format!("the {one} broke off: {why}"),
+        ))
     }
 }
 
@@ -167,6 +193,22 @@ mod tests {
         release.send(()).unwrap();
         timeout(LONG, hanging).await.unwrap().unwrap().unwrap();
         second.begin().unwrap().run(soon(), || ()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_answer_does_not_wait_for_the_end_of_its_call() {
+        static KIND: Kind = Kind::new("call", "calls", 1);
+        let calls = Calls::new(&KIND);
+        let (release, end) = hangs();
+        let call = move |answer: oneshot::Sender<i32>| {
+            answer.send(5).unwrap();
+            end();
+        };
+        let limit = Deadline::of(&attempt_of(LONG));
+        assert_eq!(calls.begin().unwrap().run_past_answer(limit, call).await.unwrap(), 5);
+        assert_eq!(calls.begin().err().unwrap().kind, FailureKind::StillRunning);
+        release.send(()).unwrap();
+        timeout(LONG, calls.ended()).await.unwrap();
     }
 
     #[tokio::test]

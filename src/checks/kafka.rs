@@ -146,11 +146,13 @@ impl Check for KafkaCheck {
         let call = Call {
             config: self.client.clone(),
             server,
+            without_names: unresolved.is_some(),
             deadline,
             waited_for: Arc::clone(&waiting.0),
         };
-        // The client's end, which may block too, is part of the call.
-        let finding = turn.run(deadline, move || call.run()).await??;
+        // The client's end is part of the call, not of the answer: it waits for threads that look up the names which the
+        // brokers gave, however long a resolver takes that does not answer.
+        let finding = turn.run_past_answer(deadline, move |answer| call.run(answer)).await??;
         Ok(dial::with_name_trouble(finding, unresolved))
     }
 }

@@ -15,6 +15,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, Message as _};
+use tokio::sync::oneshot;
 
 use super::super::deadline::Deadline;
 use super::report;
@@ -33,6 +34,8 @@ pub(super) struct Call {
     pub(super) config: ClientConfig,
     /// The bootstrap server.
     pub(super) server: String,
+    /// Names do not resolve now. librdkafka would go on to the names that the brokers give, so that its first answer counts.
+    pub(super) without_names: bool,
     pub(super) deadline: Deadline,
     /// False once the attempt was dropped: then the call ends after the question it is at.
     pub(super) waited_for: Arc<AtomicBool>,
@@ -58,26 +61,38 @@ struct Ear(Mutex<Said>);
 // === impl Call ===
 
 impl Call {
-    /// Asks.
-    pub(super) fn run(mut self) -> Result<Finding, CheckFailure> {
+    /// Asks, answers, and lets the client go.
+    pub(super) fn run(mut self, answer: oneshot::Sender<Result<Finding, CheckFailure>>) {
         self.config.set("bootstrap.servers", &self.server);
-        let client: BaseConsumer<Ear> = self.config.create_with_context(Ear::default()).map_err(|error| {
-            CheckFailure::new(
+        let made: Result<BaseConsumer<Ear>, _> = self.config.create_with_context(Ear::default());
+        let found = match &made {
+            Ok(client) => self.ask(client),
+            Err(error) => Err(CheckFailure::new(
                 FailureKind::LocalResources,
                 format!("the Kafka client cannot be made: {error}"),
-            )
-        })?;
+            )),
+        };
+        // Where nobody waits for it any more, nobody needs it.
+        let _is_heard = answer.send(found).is_ok();
+    }
+
+    fn ask(&self, client: &BaseConsumer<Ear>) -> Result<Finding, CheckFailure> {
         let mut patience = FIRST_PATIENCE;
         loop {
             let left = self.deadline.left();
             // What is left after this question would be too little for another.
             let time = if left < patience * 3 { left } else { patience };
             let answer = client.fetch_metadata(None, time);
-            hear(&client);
+            hear(client);
             let said = client.context().said();
             match answer {
                 Ok(metadata) => return report::judge(&self.server, &metadata, &said),
                 Err(error) => {
+                    if self.without_names
+                        && let Some(finding) = report::judge_by_log(&self.server, &said)
+                    {
+                        return Ok(finding);
+                    }
                     let over = time == left || self.deadline.left().is_zero();
                     if over || report::is_decisive(&said) || !self.waited_for.load(Ordering::Relaxed) {
                         let waiting = format!("connected to {}, but no cluster metadata", self.server);

@@ -73,6 +73,20 @@ pub(super) fn judge(server: &str, metadata: &Metadata, said: &Said) -> Result<Fi
     })
 }
 
+/// What is known where librdkafka got an answer and then left the server that gave it for the brokers which the answer
+/// names, and those names do not resolve. `None` where no answer was heard of, or no controller.
+pub(super) fn judge_by_log(server: &str, said: &Said) -> Option<Finding> {
+    let controller = said.controller.filter(|controller| *controller >= 0)?;
+    let finding = Finding::pass(format!(
+        "{server}: controller {controller}; the names of its brokers do not resolve, their partitions are not looked at"
+    ));
+    let finding = finding.with("controller", controller);
+    Some(match &said.cluster {
+        Some(cluster) => finding.with("cluster_id", failure::said(cluster)),
+        None => finding,
+    })
+}
+
 fn name(what: &str, which: &[(&str, i32)], of: usize) -> String {
     let mut text = format!("{} of {of} partitions {what} (", which.len());
     for (index, (topic, partition)) in which.iter().take(NAMED).enumerate() {
@@ -179,6 +193,21 @@ mod tests {
         let old = "[thrd:main]: kafka:9092/1: ClusterId: , ControllerId: -1";
         assert_eq!(read_controller(old), Some((None, -1)));
         assert_eq!(read_controller("[thrd:main]: 1 brokers, 3 topics"), None);
+    }
+
+    #[test]
+    fn an_answer_that_was_only_heard_of_passes() {
+        let mut said = Said::default();
+        assert!(judge_by_log("10.0.0.7:9092", &said).is_none());
+        said.controller = Some(-1);
+        assert!(judge_by_log("10.0.0.7:9092", &said).is_none());
+        said.controller = Some(2);
+        let finding = judge_by_log("10.0.0.7:9092", &said).unwrap();
+        assert!(
+            !finding.warning && finding.reason.starts_with("10.0.0.7:9092: controller 2; "),
+            "{}",
+            finding.reason
+        );
     }
 
     #[test]
