@@ -67,7 +67,7 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
     }
 
     let state = api_state(&settings, &registry, &supervisor, lateness);
-    let state = match engine {
+    let state = match engine.clone() {
         Some(engine) => state.with_docker(move || engine::figures(&engine)),
         None => state,
     };
@@ -86,6 +86,7 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
     let end = tokio::select! {
         signal = told_to_stop() => signal.map(|name| tracing::info!(signal = name, "monitor stops")),
         Some(failure) = fatalities.recv() => Err(failure),
+        failure = engine::socket_replaced(engine.as_ref()) => Err(failure),
         ended = &mut served => Err(Failure::server_ended(ended)),
     };
     hard_limit(end.as_ref().map_or_else(Failure::exit_code, |()| 0));

@@ -597,6 +597,7 @@ async fn internals_show_what_is_there_and_say_what_is_not() {
         .with_registry(telling(figures))
         .with_docker(|| DockerFigures {
             requests: Vec::new(),
+            events: 9,
             event_reconnects: 5,
         })
         .with_section(Section::asking("history", telling(vec![1, 2]), || Observe))

@@ -27,7 +27,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// Every family that the monitor knows.
-const FAMILIES: [&str; 49] = [
+const FAMILIES: [&str; 50] = [
     "service_health_status",
     "service_state",
     "service_info",
@@ -69,6 +69,7 @@ const FAMILIES: [&str; 49] = [
     "health_monitor_schedule_lateness_seconds",
     "health_monitor_outcomes_dropped_total",
     "health_monitor_docker_event_reconnects_total",
+    "health_monitor_docker_events_total",
     "health_monitor_docker_requests_total",
     "process_cpu_seconds_total",
     "process_max_fds",
@@ -149,6 +150,7 @@ fn docker() -> DockerFigures {
     };
     DockerFigures {
         requests: vec![requests("list", "ok", 2), requests("inspect", "timeout", 1)],
+        events: 9,
         event_reconnects: 1,
     }
 }

@@ -36,6 +36,12 @@ pub enum Failure {
     /// The registry ended.
     #[error("the registry ended: {0}")]
     Registry(String),
+    /// Only a new start of the container leads to the engine again.
+    #[error(
+        "the engine is back with another socket than the one that is mounted here; the next start of this container mounts \
+         it (mount the socket's folder to do without)"
+    )]
+    SocketReplaced,
     /// The supervisor ended, or cannot go on.
     #[error(transparent)]
     Supervision(Fatal),
@@ -49,6 +55,7 @@ impl Failure {
             Failure::Registry(_) => 3,
             Failure::Supervision(Fatal::SupervisorEnded) => 4,
             Failure::Supervision(Fatal::LanesExhausted { .. } | Fatal::NoThread { .. }) => 5,
+            Failure::SocketReplaced => 6,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The Docker side, as the configuration wants it and as the metrics show it.
 
+use super::Failure;
 use crate::docker::{self, Engine, InvalidApiVersion};
 use crate::metrics::{DockerFigures, DockerRequests};
 use crate::settings::Docker;
@@ -16,6 +17,15 @@ pub(super) fn configured(docker: &Docker) -> Result<Option<Engine>, InvalidApiVe
     docker::Settings::try_from(docker).map(|settings| Some(Engine::new(settings)))
 }
 
+/// Waits until the monitor cannot find the engine again but by a new start of its container.
+pub(super) async fn socket_replaced(engine: Option<&Engine>) -> Failure {
+    match engine {
+        Some(engine) => engine.needs_new_start().await,
+        None => std::future::pending().await,
+    }
+    Failure::SocketReplaced
+}
+
 /// What the client has counted so far.
 pub(super) fn figures(engine: &Engine) -> DockerFigures {
     let counters = engine.counters();
@@ -26,6 +36,7 @@ pub(super) fn figures(engine: &Engine) -> DockerFigures {
     });
     DockerFigures {
         requests: requests.collect(),
+        events: counters.events(),
         event_reconnects: counters.reconnects(),
     }
 }

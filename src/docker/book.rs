@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::EngineError;
 use super::event::{Event, EventKind};
+use super::hearing::Hearing;
 use super::inspect::{self, Lens};
 use super::lifecycle::{Lifecycle, Vitals};
 use super::list::own_name;
@@ -39,6 +40,9 @@ const SECOND_TRY: Duration = Duration::from_secs(2);
 /// which engines are known to have at times, must not hide the others.
 const OPENING: Duration = Duration::from_secs(1);
 
+/// Lists of a connection that may know more than its events: an engine answers before it has subscribed to its own.
+const LISTS_AT_FIRST: u64 = 2;
+
 /// The book of one engine's containers.
 #[derive(Debug)]
 pub(super) struct Book {
@@ -56,8 +60,10 @@ pub(super) struct Book {
     opening: Option<Opening>,
     /// The list has to be read again: something is not known that it would tell.
     wants_list: bool,
-    /// Lists that were asked for.
+    /// Lists that were asked for, and how many of them before this connection.
     lists: u64,
+    lists_before: u64,
+    hearing: Hearing,
     news: Vec<Containers>,
 }
 
@@ -67,6 +73,12 @@ struct Entry {
     /// As it was published last, or will be with the first round.
     state: Option<ContainerState>,
     row: Option<ContainerSummary>,
+    /// Nothing happened to it since the row was asked for.
+    is_row_fresh: bool,
+    /// How many lists had been asked for when something happened to it last: none of those can tell what came of it.
+    happened_after: u64,
+    /// An event told of it since the last list, or would not have had to.
+    is_told: bool,
     look: Look,
     /// What the last event let expect.
     expected: Option<Expected>,
@@ -116,6 +128,8 @@ impl Book {
             opening: None,
             wants_list: false,
             lists: 0,
+            lists_before: 0,
+            hearing: Hearing::default(),
             news: Vec::new(),
         }
     }
@@ -126,6 +140,8 @@ impl Book {
         self.later.clear();
         self.looking = 0;
         self.wants_list = false;
+        self.lists_before = self.lists;
+        self.hearing = Hearing::default();
         for entry in self.entries.values_mut() {
             entry.look = Look::None;
             entry.expected = None;
@@ -138,6 +154,7 @@ impl Book {
 
     /// Something happened.
     pub(super) fn event(&mut self, event: &Event) {
+        self.hearing.heard(&event.id);
         if event.kind == EventKind::Destroy {
             self.gone(&event.id);
             return;
@@ -147,6 +164,9 @@ impl Book {
             met_after,
             ..Entry::default()
         });
+        entry.is_told = true;
+        entry.is_row_fresh = false;
+        entry.happened_after = met_after;
         entry.lifecycle.event(&event.kind, event.at);
         let runs = match event.kind {
             EventKind::Start => Some(true),
@@ -183,12 +203,22 @@ impl Book {
             .collect();
         let is_lost = |(id, entry): &(&Arc<str>, &Entry)| entry.met_after < self.lists && !rows.contains_key(*id);
         let lost: Vec<_> = self.entries.iter().filter(is_lost).map(|(id, _)| id.clone()).collect();
+        let must_be_told = self.must_be_told();
         for id in lost {
+            if must_be_told {
+                self.hearing.doubt(&id, now);
+            }
             self.gone(&id);
         }
         let mut outstanding = HashSet::new();
         for (id, row) in rows.drain() {
+            if must_be_told && !self.entries.contains_key(&id) {
+                self.hearing.doubt(&id, now);
+            }
             let entry = self.entries.entry(id.clone()).or_default();
+            // What is still being looked into was told by an event.
+            entry.is_told = is_opening || entry.look != Look::None || entry.expected.is_some();
+            entry.is_row_fresh = entry.happened_after < self.lists;
             let is_to_be_seen = is_opening || sees_otherwise || entry.is_stale || !entry.matches(&row, wall);
             entry.row = Some(row);
             if is_to_be_seen {
@@ -236,7 +266,7 @@ impl Book {
     pub(super) fn wake_at(&self) -> Option<Instant> {
         let later = self.later.first().map(|(at, _)| *at);
         let opening = self.opening.as_ref().and_then(|opening| opening.until);
-        later.into_iter().chain(opening).min()
+        later.into_iter().chain(opening).chain(self.hearing.wake_at()).min()
     }
 
     /// Time has passed.
@@ -247,7 +277,13 @@ impl Book {
         {
             self.want(&id);
         }
+        self.hearing.wake(now);
         self.close_opening(now);
+    }
+
+    /// Whether things happen of which no event tells: the stream has to be opened again.
+    pub(super) const fn is_deaf(&self) -> bool {
+        self.hearing.is_deaf()
     }
 
     /// What is to be published, in order.
@@ -258,6 +294,11 @@ impl Book {
     /// Whether the list has to be asked for before its time.
     pub(super) fn wants_list(&self) -> bool {
         self.wants_list
+    }
+
+    /// Whether events tell of everything by now.
+    fn must_be_told(&self) -> bool {
+        self.opening.is_none() && self.lists - self.lists_before > LISTS_AT_FIRST
     }
 
     /// Publishes an exit on the word of its event. The engine holds on to the container while it cleans up after it,
@@ -303,6 +344,7 @@ impl Book {
             .as_ref()
             .and_then(|settings| settings.networks.as_ref());
         self.wants_list |= self.lens.reach.meets_a_new_one(networks);
+        let must_be_told = self.must_be_told();
         let Some(entry) = self.entries.get_mut(id) else { return };
         let happened_since = entry.look == Look::UnderWay { again: true };
         entry.look = Look::None;
@@ -312,6 +354,9 @@ impl Book {
         let state = self.lens.describe(id, answer, &entry.lifecycle);
         if let Some(pause) = entry.pause_before_next(&vitals) {
             self.later.insert((now + pause, id.clone()));
+        }
+        if must_be_told && !entry.is_told && entry.state.as_ref().is_some_and(|known| lives_otherwise(known, &state)) {
+            self.hearing.doubt(id, now);
         }
         self.publish(id, state);
         if happened_since {
@@ -328,11 +373,19 @@ impl Book {
             // Once soon, then with every full list.
             self.later.insert((now + SECOND_TRY, id.clone()));
         }
-        let from_list = match (&entry.state, &entry.row) {
-            (None, Some(row)) => Some(self.lens.describe_row(id, row, &entry.lifecycle)),
-            _ => None,
+        let row = entry
+            .row
+            .as_ref()
+            .filter(|_| entry.is_row_fresh || entry.state.is_none());
+        let Some(row) = row else {
+            // Something happened to it, and only the list may still tell what came of that.
+            self.wants_list = true;
+            return;
         };
-        if let Some(state) = from_list {
+        let state = self.lens.describe_row(id, row, &entry.lifecycle);
+        if let Some(pause) = entry.pause_before_next_list(state.status) {
+            self.later.insert((now + pause, id.clone()));
+        } else if entry.state.as_ref().map(|known| known.status) != Some(state.status) {
             self.publish(id, state);
         }
     }
@@ -370,6 +423,12 @@ impl Book {
             self.news.push(Containers::All(all.collect()));
         }
     }
+}
+
+/// Whether something happened between the two of which an event tells.
+fn lives_otherwise(known: &ContainerState, found: &ContainerState) -> bool {
+    let life = |state: &ContainerState| (state.status, state.started_at);
+    life(known) != life(found) || known.name != found.name
 }
 
 // === impl Entry ===
@@ -414,6 +473,21 @@ impl Entry {
         let pause = AGAIN_AFTER.get(expected.looks).copied().filter(|_| contradicts);
         expected.looks += 1;
         if pause.is_none() {
+            self.expected = None;
+        }
+        pause
+    }
+
+    /// As [`Self::pause_before_next`], where inspects fail and the list stands in: the engine tells of an exit before its
+    /// list does.
+    fn pause_before_next_list(&mut self, listed: ContainerStatus) -> Option<Duration> {
+        let expected = self.expected.as_mut()?;
+        let contradicts = expected.runs != listed.has_processes();
+        let pause = AGAIN_AFTER.get(expected.looks).copied().filter(|_| contradicts);
+        expected.looks += 1;
+        if pause.is_some() {
+            self.is_row_fresh = false;
+        } else {
             self.expected = None;
         }
         pause

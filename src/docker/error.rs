@@ -70,6 +70,14 @@ impl EngineError {
         )
     }
 
+    /// The engine answers, but not as one that works.
+    pub(super) fn is_out_of_order(&self) -> bool {
+        matches!(
+            self,
+            EngineError::Refused { status: 500.., .. } | EngineError::Malformed { .. }
+        )
+    }
+
     /// There is no such container.
     pub fn is_not_found(&self) -> bool {
         matches!(self, EngineError::NotFound(_))

@@ -30,6 +30,9 @@ const OVERLAP: SignedDuration = SignedDuration::from_secs(1);
 /// clock may not be ours.
 const SECOND_LIST: Duration = Duration::from_secs(1);
 
+/// Pause before the list, or a ping, is asked for again that was refused.
+const SECOND_TRY: Duration = Duration::from_secs(2);
+
 /// What a heart's promise allows for a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
 
@@ -185,6 +188,7 @@ impl Follower {
                 Lost::Stream if failures == 0 => tracing::debug!("docker event stream ended; opening it again"),
                 Lost::Stream => self.pause(failures).await,
                 Lost::Failed(error) => {
+                    let error = self.engine.explain(error).await;
                     self.is_down(&error);
                     self.pause(failures).await;
                 }
@@ -236,6 +240,8 @@ impl Follower {
             ..
         } = *self.engine.settings();
         let mut is_up = false;
+        let mut is_refused = false;
+        let mut is_list_refused = false;
         let mut is_pinging = false;
         let mut is_surveying = true;
         let mut survey_at = Instant::now() + SECOND_LIST;
@@ -255,6 +261,10 @@ impl Follower {
             if self.book.wants_list() {
                 survey_at = Instant::now();
             }
+            if self.book.is_deaf() {
+                tracing::warn!("containers changed and no docker event told of it; opening the event stream again");
+                return Ok(());
+            }
             let wake_at = self.book.wake_at();
             tokio::select! {
                 event = events.next() => {
@@ -272,21 +282,25 @@ impl Follower {
                     match resumed(done) {
                         Some(Done::Pinged(answer)) => {
                             is_pinging = false;
-                            answer.or_else(unless_away)?;
-                            ping_at = Instant::now() + ping_interval;
+                            let again = if answer.is_err() { SECOND_TRY } else { ping_interval };
+                            is_refused = refused_once(answer, is_refused)?;
+                            ping_at = Instant::now() + again;
                         }
                         Some(Done::Surveyed(Ok(Survey { rows, reach }))) => {
                             is_surveying = false;
+                            is_list_refused = false;
                             self.tell_project();
                             self.book.listed(rows, reach, Instant::now(), Timestamp::now());
                             ping_at = Instant::now() + ping_interval;
                         }
                         Some(Done::Surveyed(Err(error))) => {
                             is_surveying = false;
-                            if !is_up || error.is_away() {
+                            // Events alone are no ground: a list that fails twice is an engine out of order.
+                            if !is_up || error.is_away() || std::mem::replace(&mut is_list_refused, true) {
                                 return Err(error);
                             }
-                            tracing::warn!(%error, "cannot list containers; trying again later");
+                            tracing::warn!(%error, "cannot list containers; trying once more");
+                            survey_at = Instant::now() + SECOND_TRY;
                         }
                         Some(Done::Looked(id, found)) => {
                             // One container that hangs is not the engine; a ping will tell.
@@ -407,7 +421,8 @@ async fn survey(engine: &Engine) -> Result<Survey, EngineError> {
     })?;
     let own = engine.find_own_among(&rows).await.or_else(|error| {
         tracing::debug!(%error, "cannot find the monitor's own container");
-        unless_away(error).map(|()| Arc::default())
+        // What was known of it holds.
+        unless_away(error).map(|()| engine.own().borrow().clone().unwrap_or_default())
     })?;
     let reach = Reach::new(&own, &engine.settings().host, &networks);
     Ok(Survey { rows, reach })
@@ -416,6 +431,16 @@ async fn survey(engine: &Engine) -> Result<Survey, EngineError> {
 /// An engine that answers with an error is there.
 fn unless_away(error: EngineError) -> Result<(), EngineError> {
     if error.is_away() { Err(error) } else { Ok(()) }
+}
+
+/// Whether a ping was refused by an engine that may only be busy; an error where it is away, or out of order: where this
+/// is the second in a row. One that forbids pings (a proxy may) is neither.
+fn refused_once(answer: Result<(), EngineError>, before: bool) -> Result<bool, EngineError> {
+    match answer {
+        Ok(()) => Ok(false),
+        Err(error) if error.is_away() || (before && error.is_out_of_order()) => Err(error),
+        Err(error) => Ok(error.is_out_of_order()),
+    }
 }
 
 /// What a task came back with. A panic in it is the actor's own: its supervisor starts it anew.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bollard::models::{ContainerInspectResponse, ContainerSummary, EndpointSettings};
+use bollard::models::{ContainerInspectResponse, ContainerSummary, EndpointSettings, RestartPolicyNameEnum};
 use health_monitor_actors::model::compose_labels;
 
 use super::{Engine, EngineError};
@@ -29,6 +29,8 @@ pub struct Own {
     pub networks: BTreeSet<String>,
     /// It uses the network of the host.
     pub uses_host_network: bool,
+    /// The engine starts it again when it fails.
+    pub is_started_again: bool,
 }
 
 /// Looks for the monitor's own container among those of the list. A guess that the engine does not know is dropped: the
@@ -47,13 +49,24 @@ pub(super) async fn find(engine: &Engine, rows: &[ContainerSummary]) -> Result<O
         Some(lender) => engine.inspect(lender).await?,
         None => me.clone(),
     };
+    let is_started_again = is_started_again(&me);
     let labels = me.config.and_then(|config| config.labels).unwrap_or_default();
     Ok(Own {
         id: Some(id),
         project: labels.get(compose_labels::PROJECT).cloned(),
         networks: network_ids(&networks_of),
         uses_host_network: networks(&networks_of).any(|(name, _)| name == "host"),
+        is_started_again,
     })
+}
+
+fn is_started_again(container: &ContainerInspectResponse) -> bool {
+    use RestartPolicyNameEnum::{ALWAYS, ON_FAILURE, UNLESS_STOPPED};
+    let policy = container
+        .host_config
+        .as_ref()
+        .and_then(|config| config.restart_policy.as_ref());
+    policy.is_some_and(|policy| matches!(policy.name, Some(ALWAYS | ON_FAILURE | UNLESS_STOPPED)))
 }
 
 /// The container whose network this one uses.

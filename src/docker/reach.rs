@@ -139,6 +139,7 @@ mod tests {
             project: None,
             networks: networks.iter().map(|id| (*id).to_owned()).collect(),
             uses_host_network: networks.is_empty(),
+            is_started_again: false,
         }
     }
 

@@ -31,6 +31,8 @@ pub struct SelfFigures {
 pub struct DockerFigures {
     /// Calls by what was asked and how it ended, each pair once.
     pub requests: Vec<DockerRequests>,
+    /// Events that came, each once.
+    pub events: u64,
     /// How often the event stream had to be opened again.
     pub event_reconnects: u64,
 }
@@ -103,6 +105,12 @@ fn write_docker(text: &mut Text, engine: &EngineState, docker: Option<&DockerFig
         "health_monitor_docker_requests_total",
         "Calls to the Docker daemon, by what was asked and how it ended.",
         requests.iter().map(|(labels, count)| (labels, *count)),
+    );
+    text.family(
+        Kind::Counter,
+        "health_monitor_docker_events_total",
+        "Docker events of containers that came.",
+        one(docker.map(|docker| docker.events)),
     );
     text.family(
         Kind::Counter,

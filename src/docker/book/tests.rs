@@ -298,3 +298,116 @@ async fn a_new_network_asks_for_the_list_once() {
     book.looked(&id, running("a"), Instant::now());
     assert!(!book.wants_list());
 }
+
+/// A list of a connection's later life, in which events tell of everything.
+fn lists(book: &mut Book, rows: Vec<ContainerSummary>, now: Instant) {
+    book.asks_for_list();
+    book.listed(rows, reach(), now, wall());
+}
+
+fn of_exited(id: &str) -> Vec<ContainerSummary> {
+    let row = json!({"Id": id, "Names": [format!("/{id}")], "State": "exited", "Status": "Exited (137) 1 second ago"});
+    vec![serde_json::from_value(row).unwrap()]
+}
+
+/// A book that has read all lists that may know more than the events.
+fn settled(ids: &[&str]) -> Book {
+    let mut book = opened(ids);
+    lists(&mut book, rows(ids), Instant::now());
+    assert_eq!(book.next_look(), None);
+    book
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_event_tells_means_that_the_stream_is_deaf() {
+    let mut book = settled(&["a"]);
+    let now = Instant::now();
+    lists(&mut book, of_exited("a"), now);
+    let id = book.next_look().unwrap();
+    book.looked(&id, exited("a"), now);
+    assert_eq!(names(&book.take_news()), ["a exited"]);
+    let until = book.wake_at().unwrap();
+    assert!(!book.is_deaf() && until > now, "its event may be on its way");
+    book.wake(until);
+    assert!(book.is_deaf());
+    book.open();
+    assert!(!book.is_deaf(), "another stream");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_comes_after_the_list_clears_the_doubt() {
+    let mut book = settled(&["a"]);
+    let now = Instant::now();
+    lists(&mut book, of_exited("a"), now);
+    let id = book.next_look().unwrap();
+    book.looked(&id, exited("a"), now);
+    book.event(&event("a", DIE));
+    book.wake(now + Duration::from_secs(5));
+    assert!(!book.is_deaf());
+}
+
+#[tokio::test(start_paused = true)]
+async fn containers_that_come_or_go_without_an_event_are_a_doubt_too() {
+    for ids in [&["a", "b"][..], &[]] {
+        let mut book = settled(&["a"]);
+        lists(&mut book, rows(ids), Instant::now());
+        book.wake(book.wake_at().unwrap());
+        assert!(book.is_deaf(), "{ids:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_lists_of_a_connection_may_know_more() {
+    let mut book = opened(&["a"]);
+    lists(&mut book, rows(&["a", "b"]), Instant::now());
+    assert_eq!(book.wake_at(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_inspects_fail_the_list_tells_that_it_runs_again() {
+    let refused = || {
+        Err(EngineError::Refused {
+            endpoint: crate::docker::Endpoint::Inspect,
+            status: 500,
+            message: "no".to_owned(),
+        })
+    };
+    let mut book = settled(&["a"]);
+    let now = Instant::now();
+    book.event(&event("a", DIE));
+    let id = book.next_look().unwrap();
+    book.looked(&id, refused(), now);
+    assert_eq!(names(&book.take_news()), ["a exited"]);
+    book.event(&event("a", EventKind::Start));
+    let id = book.next_look().unwrap();
+    book.looked(&id, refused(), now);
+    assert!(book.take_news().is_empty(), "an old row tells nothing");
+    assert!(book.wants_list());
+    lists(&mut book, rows(&["a"]), now);
+    let id = book.next_look().unwrap();
+    book.looked(&id, refused(), now);
+    assert_eq!(names(&book.take_news()), ["a running"]);
+
+    // A list that was asked for before it died.
+    book.asks_for_list();
+    book.event(&event("a", DIE));
+    book.listed(rows(&["a"]), reach(), now, wall());
+    let id = book.next_look().unwrap();
+    book.looked(&id, refused(), now);
+    assert_eq!(names(&book.take_news()), ["a exited"]);
+    assert!(book.wants_list());
+    // One that does not know of its death yet.
+    lists(&mut book, rows(&["a"]), now);
+    let id = book.next_look().unwrap();
+    book.looked(&id, refused(), now);
+    assert!(book.take_news().is_empty() && !book.wants_list());
+    book.wake(book.wake_at().unwrap());
+    let id = book.next_look().unwrap();
+    book.looked(&id, refused(), now);
+    assert!(book.wants_list());
+    lists(&mut book, of_exited("a"), now);
+    let id = book.next_look().unwrap();
+    book.looked(&id, refused(), now);
+    assert!(book.take_news().is_empty(), "known");
+    assert!(!book.wants_list());
+}
