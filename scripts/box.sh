@@ -7,7 +7,8 @@
 # be stopped, killed and hung, and when the command ends, so does all of it.
 #
 # The engine inside keeps its images from one run to the next (target/demo/box). Its own settings, for tests that start and
-# stop it, are in BOX_DOCKERD (the command) and BOX_DOCKERD_LOG.
+# stop it, are in BOX_DOCKERD (the command) and BOX_DOCKERD_LOG. BOX_ENGINE=DIRECTORY/usr/sbin/dockerd takes another engine than
+# the installed one, as `dpkg-deb -x` unpacks it (with its containerd and runc in the same DIRECTORY).
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -30,9 +31,15 @@ outside() {
 }
 
 start_engine() {
+  local data=$box/docker
+  if [[ -n ${BOX_ENGINE:-} ]]; then
+    # Engines do not read each other's folders.
+    data=$box/docker-other
+    PATH=$(dirname "$BOX_ENGINE"):$(dirname "$BOX_ENGINE")/../bin:$PATH
+  fi
   # Nothing that an earlier box was killed with may come to life again.
-  rm -rf "$box/docker/containers" "$box/docker/network" "$box/docker/volumes"
-  BOX_DOCKERD="dockerd --data-root $box/docker --live-restore --exec-opt native.cgroupdriver=cgroupfs"
+  rm -rf "$data/containers" "$data/network" "$data/volumes"
+  BOX_DOCKERD="${BOX_ENGINE:-dockerd} --data-root $data --live-restore --exec-opt native.cgroupdriver=cgroupfs"
   BOX_DOCKERD_LOG=$box/dockerd.log
   export BOX_DOCKERD BOX_DOCKERD_LOG
   # shellcheck disable=SC2086  # a command and its arguments

@@ -110,6 +110,9 @@ async fn watch(monitor: Monitor, watched: Arc<Mutex<Watched>>) {
             // Where every service is touched, the monitor itself may be, too.
             Err(error) if others.peek().is_some() => disturbed.push(format!("the monitor does not answer: {error}")),
             Err(_) => {}
+            Ok((status, _)) if !status.is_success() => {
+                disturbed.extend(others.peek().map(|_| format!("the monitor answers {status}")));
+            }
             Ok((_, text)) => {
                 let exposition = Exposition::parse(&text);
                 for (name, bystander) in others {

@@ -13,6 +13,7 @@
 #![expect(clippy::expect_used, reason = "a fault that cannot go on says where")]
 
 mod bystanders;
+mod engine;
 mod evidence;
 mod fault;
 mod selection;

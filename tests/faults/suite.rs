@@ -10,6 +10,7 @@ use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use crate::bystanders::Bystanders;
+use crate::engine;
 use crate::evidence::Evidence;
 use crate::fault::{Fault, Scene};
 use crate::services;
@@ -17,7 +18,9 @@ use crate::table::{Row, Table};
 
 /// Every fault, in the order in which they are run.
 pub(crate) fn all() -> Vec<Fault> {
-    services::faults()
+    let mut faults = services::faults();
+    faults.extend(engine::faults());
+    faults
 }
 
 /// Runs these faults, prints the table, and tells whether all passed.

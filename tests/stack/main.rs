@@ -1,10 +1,8 @@
-//! The monitor on the real stack: what it sees in good weather and how soon, replicas, the engine taken away; data that flows;
-//! and what reads the monitor. What happens to services in bad weather is the fault suite's (tests/faults).
+//! The monitor on the real stack: what it sees in good weather and how soon, replicas; data that flows; and what
+//! reads the monitor. What happens to services and to the engine in bad weather is the fault suite's (tests/faults).
 //!
 //! The stack is the one that `make stack-up` (or `make test`) brings up. Without it these tests fail.
 
-#[cfg(test)]
-mod docker_away;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]

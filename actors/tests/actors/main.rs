@@ -9,6 +9,4 @@ mod fixtures;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
-mod recording;
-#[cfg(test)]
 mod registry;

@@ -24,6 +24,26 @@ pub enum Mode {
     Away,
 }
 
+/// What is done to the answer to one request, by its request line.
+#[derive(Debug, Clone)]
+pub enum Twist {
+    /// Nothing.
+    Pass,
+    /// These bytes are the answer, and the connection ends.
+    Say(Vec<u8>),
+    /// The engine's own answer, one byte a second.
+    Slowly,
+    /// The engine's own answer is kept back, and the connection stays open.
+    Mute,
+    /// The engine is asked in this version of its API, whichever is asked for.
+    As(&'static str),
+    /// The engine's own answer with this done to its document.
+    Rewrite(fn(&mut serde_json::Value)),
+}
+
+/// Says what is done to the answer to a request line.
+pub type Twister = fn(&str) -> Twist;
+
 pub struct Proxy {
     mode: watch::Sender<Mode>,
     shared: Arc<Shared>,
@@ -34,6 +54,7 @@ pub struct Proxy {
 struct Shared {
     requests: watch::Sender<Vec<String>>,
     open: watch::Sender<usize>,
+    twist: watch::Sender<Twister>,
     /// Where it is given, `/events` is answered with these lines and never by the engine.
     events: Option<broadcast::Sender<String>>,
 }
@@ -55,6 +76,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             requests: watch::Sender::default(),
             open: watch::Sender::default(),
+            twist: watch::Sender::new(|_| Twist::Pass),
             events,
         });
         let path = folder.path().join("docker.sock");
@@ -80,6 +102,11 @@ impl Proxy {
 
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
+    }
+
+    /// Twists answers from now on, of connections that are open already too where they are then cut.
+    pub fn twist(&self, twister: Twister) {
+        self.shared.twist.send_replace(twister);
     }
 
     /// Request lines so far.
@@ -168,12 +195,27 @@ async fn converse(mut client: UnixStream, mode: &mut watch::Receiver<Mode>, shar
     let request = String::from_utf8_lossy(&head);
     let line = request.lines().next().unwrap_or_default().to_owned();
     let is_events = line.contains("/events");
+    let twister = *shared.twist.borrow();
+    let twist = twister(&line);
     shared.requests.send_modify(|requests| requests.push(line));
     if let Some(events) = shared.events.as_ref().filter(|_| is_events) {
         return make_events(client, events.subscribe()).await;
     }
     let socket = engine();
-    let mut engine = UnixStream::connect(socket).await.expect("a running engine");
+    let Ok(mut engine) = UnixStream::connect(socket).await else {
+        return;
+    };
+    match twist {
+        Twist::Pass => {}
+        Twist::As(version) => head = in_version(&head, version),
+        Twist::Say(answer) => {
+            client.write_all(&answer).await.ok();
+            return;
+        }
+        Twist::Mute => return mute(client).await,
+        Twist::Slowly => return slowly(client, engine, &head).await,
+        Twist::Rewrite(rewrite) => return rewritten(client, engine, &head, rewrite).await,
+    }
     engine.write_all(&head).await.unwrap();
     let (mut from_client, mut to_client) = client.split();
     let (mut from_engine, mut to_engine) = engine.split();
@@ -211,4 +253,47 @@ async fn make_events(mut client: UnixStream, mut events: broadcast::Receiver<Str
             return;
         }
     }
+}
+
+/// A request whose path is in another version.
+fn in_version(head: &[u8], version: &str) -> Vec<u8> {
+    let head = String::from_utf8_lossy(head);
+    let Some((method, rest)) = head.split_once(" /v") else {
+        return head.into_owned().into_bytes();
+    };
+    let path = rest.split_once('/').map_or("", |(_, path)| path);
+    format!("{method} /v{version}/{path}").into_bytes()
+}
+
+async fn mute(mut client: UnixStream) {
+    // Until the client goes.
+    while let Ok(1..) = client.read(&mut [0; 64]).await {}
+}
+
+async fn slowly(mut client: UnixStream, mut engine: UnixStream, head: &[u8]) {
+    engine.write_all(head).await.unwrap();
+    let mut pace = tokio::time::interval(Duration::from_secs(1));
+    while let Ok(byte) = engine.read_u8().await {
+        pace.tick().await;
+        if client.write_u8(byte).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Asks in the words of the oldest protocol, so that the answer comes in one piece.
+async fn rewritten(mut client: UnixStream, mut engine: UnixStream, head: &[u8], rewrite: fn(&mut serde_json::Value)) {
+    let head = String::from_utf8_lossy(head).replacen(" HTTP/1.1", " HTTP/1.0", 1);
+    engine.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    engine.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    let mut document = serde_json::from_slice(&answer[end + 4..]).expect("a document");
+    rewrite(&mut document);
+    let body = document.to_string();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    client.write_all((head + &body).as_bytes()).await.ok();
 }

@@ -69,6 +69,11 @@ impl Monitor {
         monitor
     }
 
+    /// Asks at another of its addresses from now on.
+    pub fn ask_at(&mut self, url: &str) {
+        url.clone_into(&mut self.url);
+    }
+
     /// The container of one that a test started.
     pub fn container(&self) -> &str {
         self.own.as_ref().map_or("health-monitor", |own| &own.container.name)
