@@ -275,9 +275,10 @@ impl Handler<Order> for Probe {
             Order::Begin(briefing) => self.begin(briefing, ctx),
             Order::Retire => ctx.stop(),
             Order::Surroundings(surroundings) => {
-                let urgency = self
-                    .policy
-                    .observe_containers(&self.spec, &surroundings.containers.containers(), now);
+                let urgency = match surroundings.known_containers() {
+                    Some(containers) => self.policy.observe_containers(&self.spec, &containers, now),
+                    None => Urgency::Keep,
+                };
                 self.surroundings = Some(surroundings);
                 if urgency == Urgency::RunNow {
                     self.hurry(Duration::ZERO, ctx);

@@ -16,14 +16,19 @@ use crate::supervisor::{Counted, MailboxDepth};
 mod dependencies;
 mod entry;
 mod messages;
+mod recorder;
+mod saved;
 mod subscribers;
 
 use dependencies::Dependencies;
 use entry::{Entry, Shift};
 pub use messages::{
     Attach, Briefing, Containers, Define, EngineChanged, Forget, GetSnapshot, InProject, Observe, Order, ProbeFate,
-    RegistryFigures, Report, Subscribe, Subscription, Surroundings, TrialBegan, Usage,
+    RegistryFigures, Report, Restore, Subscribe, Subscription, Surroundings, TakeUnsaved, TrialBegan, Usage,
 };
+use recorder::Recorder;
+pub use recorder::{Measured, Recording, StartRecording, StatusTurn, Turn};
+pub use saved::{Identity, SavedService};
 use subscribers::Subscribers;
 
 /// Results alone make a new snapshot at most this often.
@@ -41,6 +46,11 @@ pub struct Registry {
     containers: BTreeMap<ContainerKey, Arc<ContainerState>>,
     engine: EngineState,
     subscribers: Subscribers,
+    recorder: Option<Recorder>,
+    /// What is known of services from before the process began, until they are defined.
+    restored: BTreeMap<ServiceName, SavedService>,
+    /// Services of which a restart would have to know more than was handed out.
+    unsaved: BTreeSet<ServiceName>,
     snapshot: Option<Cached>,
     figures: RegistryFigures,
     mailbox: MailboxDepth,
@@ -64,6 +74,9 @@ impl Registry {
             containers: BTreeMap::new(),
             engine,
             subscribers: Subscribers::default(),
+            recorder: None,
+            restored: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
             snapshot: None,
             figures: RegistryFigures::default(),
             mailbox: MailboxDepth::default(),
@@ -153,6 +166,20 @@ impl Registry {
                 let (to, reason) = (entry.state.status, entry.state.reason.clone());
                 let is_down = entry.state.is_held_down();
                 tracing::info!(service = %name, %from, %to, reason, "status changed");
+                if self.recorder.is_some() {
+                    let turn = StatusTurn {
+                        service: name.clone(),
+                        at: now.wall,
+                        from,
+                        to,
+                        reason: reason.clone(),
+                        dependency_down: entry.state.dependency_unhealthy,
+                        containers: entry.containers(),
+                        saved: entry.save(now),
+                    };
+                    self.unsaved.remove(name);
+                    self.record(Turn::Status(Box::new(turn)));
+                }
                 self.tell(
                     ChangeKind::Status {
                         service: name.clone(),
@@ -247,14 +274,26 @@ impl Registry {
         if old.is_some_and(|old| **old == container) {
             return false;
         }
-        self.containers.insert(key.clone(), Arc::new(container));
+        let after = Arc::new(container);
+        let before = self.containers.insert(key.clone(), after.clone());
+        self.record(Turn::Container {
+            before,
+            after: Some(after),
+            at: now.wall,
+        });
         self.tell(ChangeKind::Container { container: key }, now);
         true
     }
 
     fn forget(&mut self, key: &ContainerKey, now: Moment) -> bool {
-        let was_known = self.containers.remove(key).is_some();
+        let before = self.containers.remove(key);
+        let was_known = before.is_some();
         if was_known {
+            self.record(Turn::Container {
+                before,
+                after: None,
+                at: now.wall,
+            });
             self.tell(ChangeKind::ContainerRemoved { container: key.clone() }, now);
         }
         was_known
@@ -309,8 +348,13 @@ impl Handler<Define> for Registry {
         match self.services.get_mut(&name) {
             Some(entry) => entry.redefine(spec, now),
             None => {
-                self.services
-                    .insert(name.clone(), Entry::new(spec, self.engine.clone(), now));
+                let engine = self.engine.clone();
+                let saved = self.restored.remove(&name);
+                let entry = match saved.filter(|saved| saved.about == Identity::of(&spec)) {
+                    Some(saved) => Entry::restored(spec, engine, saved, now),
+                    None => Entry::new(spec, engine, now),
+                };
+                self.services.insert(name.clone(), entry);
             }
         }
         let index = ContainerIndex::new(self.containers.values(), self.project.as_deref());
@@ -329,12 +373,19 @@ impl Handler<Forget> for Registry {
     type Result = ();
 
     fn handle(&mut self, Forget(name): Forget, _: &mut Self::Context) {
-        if self.services.remove(&name).is_none() {
+        let Some(entry) = self.services.remove(&name) else {
             return;
-        }
+        };
+        let now = Moment::now();
         self.dependencies.remove(&name);
         self.refresh_dependents(&name);
-        self.tell(ChangeKind::ServiceRemoved { service: name }, Moment::now());
+        self.unsaved.remove(&name);
+        self.record(Turn::Forgotten {
+            service: name.clone(),
+            status: entry.state.status,
+            at: now.wall,
+        });
+        self.tell(ChangeKind::ServiceRemoved { service: name }, now);
     }
 }
 
@@ -367,12 +418,22 @@ impl Handler<Report> for Registry {
             return;
         }
         self.figures.outcomes += 1;
-        entry.count(report.outcome);
-        entry.set_policy(*report.policy, now);
+        let outcome = report.outcome;
+        entry.count(outcome.clone());
+        if entry.set_policy(*report.policy, now) {
+            self.unsaved.insert(report.service.clone());
+        }
         entry.next_due = Some(report.next_due);
         Arc::make_mut(&mut entry.state).next_due = Some(now.wall_at(report.next_due));
         if !self.decide(&report.service, now) {
             self.tell_result(&report.service, now);
+        }
+        if let (Some(recorder), Some(entry)) = (&self.recorder, self.services.get(&report.service)) {
+            recorder.result(Measured {
+                service: report.service,
+                status: entry.state.status,
+                outcome,
+            });
         }
     }
 }
@@ -458,7 +519,7 @@ impl Handler<EngineChanged> for Registry {
         tracing::info!(?engine, "container engine");
         self.engine = engine.clone();
         for entry in self.services.values_mut() {
-            entry.set_engine(engine.clone());
+            entry.set_engine(engine.clone(), now);
         }
         self.tell(ChangeKind::Engine { state: engine }, now);
         self.decide_all(now);

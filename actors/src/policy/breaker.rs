@@ -57,6 +57,18 @@ impl Breaker {
         matches!(self, Breaker::Closed)
     }
 
+    /// What a restart needs of it: whether it is closed, and how far its trials have come, as long as that makes a
+    /// difference to the next one's time.
+    pub(super) fn gist(&self) -> Option<u32> {
+        const DECIDES: u32 = 4;
+        match self {
+            Breaker::Closed => None,
+            Breaker::Open { failed_trials, .. } | Breaker::HalfOpen { failed_trials, .. } => {
+                Some((*failed_trials).min(DECIDES))
+            }
+        }
+    }
+
     /// When the next cycle may run at the earliest; `None` while closed.
     pub(super) fn not_before(&self) -> Option<Instant> {
         match self {

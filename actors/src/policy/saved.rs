@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Moment;
+use crate::model::{Moment, ServiceSpec};
 
 use super::PolicyState;
 use super::breaker::Breaker;
@@ -64,6 +64,29 @@ impl PolicyState {
             flapping: self.flapping.clone(),
             heard_ago: self.last_heard.map(|heard| now.mono.saturating_duration_since(heard)),
         }
+    }
+
+    /// What a restart would make of it changed enough since `before` to be written down again. Numbers that grow with every
+    /// cycle and decide nothing any more do not count, nor does the wording of reasons.
+    pub fn needs_saving_after(&self, before: &Self) -> bool {
+        self.incarnation != before.incarnation
+            || self.fresh != before.fresh
+            || self.start_period.ends != before.start_period.ends
+            || self.flapping != before.flapping
+            || self.streaks.gist() != before.streaks.gist()
+            || self.breaker.gist() != before.breaker.gist()
+    }
+
+    /// A wall time at which a cycle on schedule is due; `None` before the first cycle has ended.
+    pub fn phase(&self, now: Moment) -> Option<Timestamp> {
+        self.anchor.map(|anchor| now.wall_at(anchor))
+    }
+
+    /// Cycles on schedule fall on this wall time and whole intervals from it.
+    pub fn keep_phase(&mut self, phase: Timestamp, spec: &ServiceSpec, now: Moment) {
+        let interval = i128::try_from(spec.interval.as_nanos()).unwrap_or(i128::MAX).max(1);
+        let ahead = (phase.as_nanosecond() - now.wall.as_nanosecond()).rem_euclid(interval);
+        self.anchor = Some(now.mono + Duration::from_nanos(u64::try_from(ahead).unwrap_or(0)));
     }
 
     /// The state that was saved, with the time since then taken into account by the wall clock.

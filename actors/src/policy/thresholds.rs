@@ -74,6 +74,19 @@ impl Streaks {
         self.announced.is_some()
     }
 
+    /// What a restart needs of it: standings without their reasons, and counts as far as they decide anything.
+    pub(super) fn gist(&self) -> (Option<Standing>, Option<Standing>, u32, u32) {
+        /// No threshold of the breaker or the like is higher; those of the configuration only count while they announce.
+        const DECIDES: u32 = 8;
+        let standing = |settled: &Option<Settled>| settled.as_ref().map(|settled| settled.standing);
+        let (failures, successes) = if self.is_pending() {
+            (self.failures, self.successes)
+        } else {
+            (self.failures.min(DECIDES), 0)
+        };
+        (standing(&self.settled), standing(&self.announced), failures, successes)
+    }
+
     /// Begins to count anew, and keeps what is settled.
     pub(super) fn restart(&mut self) {
         self.failures = 0;

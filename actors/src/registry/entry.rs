@@ -5,11 +5,16 @@ use std::sync::Arc;
 use actix::Recipient;
 use tokio::time::Instant;
 
-use super::{Briefing, Order, Surroundings};
+use super::{Briefing, Identity, Order, SavedService, Surroundings};
 use crate::model::{
-    BreakerView, DurationHistogram, EngineState, Fault, Moment, Outcome, ServiceSpec, ServiceState, Status, Totals,
+    BreakerView, ContainerState, DurationHistogram, EngineState, Fault, Moment, Outcome, ServiceSpec, ServiceState,
+    Status, Totals,
 };
-use crate::policy::{Matching, PolicyState, Situation, decide};
+use crate::policy::{Matching, PolicyState, Situation, decide, schedule};
+
+/// Intervals for which a status from before the process began holds without a result of its own: as long as any result
+/// holds without a next one.
+const HELD_FOR: u32 = 3;
 
 /// One service: the policies' memory, its probe, and the state that is shown.
 pub(super) struct Entry {
@@ -20,6 +25,8 @@ pub(super) struct Entry {
     /// Why nobody probes it any more.
     given_up: Option<String>,
     probe: Option<AttachedProbe>,
+    /// Its status is the last process's, and holds until this one has found something out, or until then.
+    restored_until: Option<Instant>,
 }
 
 /// The run of a probe that is listened to.
@@ -72,7 +79,50 @@ impl Entry {
             },
             given_up: None,
             probe: None,
+            restored_until: None,
         }
+    }
+
+    /// A service of which this is known from before the process began. Its first cycle comes as soon as anybody's.
+    pub(super) fn restored(spec: Arc<ServiceSpec>, engine: EngineState, saved: SavedService, now: Moment) -> Self {
+        let mut entry = Self::new(spec, engine, now);
+        let spec = entry.state.spec.clone();
+        entry.policy = PolicyState::restore(saved.policy, now);
+        if let Some(phase) = saved.phase {
+            entry.policy.keep_phase(phase, &spec, now);
+        }
+        let first_due = schedule::first_due(&spec, now, fastrand::f64());
+        entry.next_due = Some(first_due);
+        entry.restored_until = Some(first_due + spec.interval.saturating_mul(HELD_FOR));
+        let state = Arc::make_mut(&mut entry.state);
+        state.status = saved.status;
+        state.reason = saved.reason;
+        state.since = saved.since;
+        state.last_verdict = saved.last_verdict;
+        state.flapping = entry.policy.is_flapping();
+        state.breaker = entry.policy.breaker_view(now);
+        entry
+    }
+
+    /// What a restart needs to know.
+    pub(super) fn save(&self, now: Moment) -> SavedService {
+        let state = &self.state;
+        SavedService {
+            service: state.spec.name.clone(),
+            saved_at: now.wall,
+            status: state.status,
+            reason: state.reason.clone(),
+            since: state.since,
+            last_verdict: state.last_verdict,
+            phase: self.policy.phase(now),
+            policy: self.policy.save(now),
+            about: Identity::of(&state.spec),
+        }
+    }
+
+    /// The containers that bear it now.
+    pub(super) fn containers(&self) -> Arc<[Arc<ContainerState>]> {
+        self.surroundings.containers.containers()
     }
 
     /// The settings changed. What was learned stays, unless it was learned of something else.
@@ -104,7 +154,7 @@ impl Entry {
             policy: Box::new(self.policy.clone()),
             surroundings: self.surroundings.clone(),
             next_due: self.next_due,
-            has_result: self.state.last.is_some(),
+            has_result: self.state.last.is_some() || self.restored_until.is_some(),
         };
         orders.do_send(Order::Begin(briefing));
         self.probe = Some(AttachedProbe {
@@ -185,28 +235,32 @@ impl Entry {
     }
 
     /// The container engine came or went; the probe is told.
-    pub(super) fn set_engine(&mut self, engine: EngineState) {
+    pub(super) fn set_engine(&mut self, engine: EngineState, now: Moment) {
         self.surroundings.engine = engine;
+        // Only now is it certain that a service without containers has none.
+        self.observe_containers(now);
         self.order(Order::Surroundings(self.surroundings.clone()));
     }
 
     /// The probe learns of its containers from here and applies the same to its own copy, so it is told already of
     /// whatever is urgent.
     fn observe_containers(&mut self, now: Moment) {
-        let _told_already =
-            self.policy
-                .observe_containers(&self.state.spec, &self.surroundings.containers.containers(), now);
+        if let Some(containers) = self.surroundings.known_containers() {
+            let _told_already = self.policy.observe_containers(&self.state.spec, &containers, now);
+        }
     }
 
-    /// The policies' memory is now the probe's. What the registry knows of containers is newer, and applied again.
-    pub(super) fn set_policy(&mut self, policy: PolicyState, now: Moment) {
-        self.policy = policy;
+    /// The policies' memory is now the probe's. What the registry knows of containers is newer, and applied again. True
+    /// where a restart would have to know.
+    pub(super) fn set_policy(&mut self, policy: PolicyState, now: Moment) -> bool {
+        let before = std::mem::replace(&mut self.policy, policy);
         self.observe_containers(now);
+        self.policy.needs_saving_after(&before)
     }
 
     /// Decides anew, and writes down what is shown.
     pub(super) fn decide(&mut self, now: Moment) -> Shift {
-        let decision = decide(&Situation {
+        let mut decision = decide(&Situation {
             spec: &self.state.spec,
             containers: &self.surroundings.containers,
             engine: &self.surroundings.engine,
@@ -216,6 +270,10 @@ impl Entry {
             given_up: self.given_up.as_deref(),
             now,
         });
+        if decision.status == Status::Unknown && self.is_held(now) {
+            decision.status = self.state.status;
+            decision.reason.clone_from(&self.state.reason);
+        }
         let breaker = self.policy.breaker_view(now);
         let flapping = self.policy.is_flapping();
         let shown = &self.state;
@@ -242,6 +300,12 @@ impl Entry {
         state.status = decision.status;
         state.since = now.wall;
         Shift::Status { from }
+    }
+
+    /// Nothing was found out since the process began, and what was known before is not too old yet.
+    fn is_held(&self, now: Moment) -> bool {
+        let is_in_time = |until| now.mono < until || !self.policy.may_retry();
+        self.state.last.is_none() && self.given_up.is_none() && self.restored_until.is_some_and(is_in_time)
     }
 
     /// Time alone can change what is shown of it.

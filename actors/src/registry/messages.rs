@@ -12,6 +12,8 @@ use crate::model::{
 };
 use crate::policy::{Matching, PolicyState};
 
+use super::SavedService;
+
 /// Asks for everything that is known. Made on demand, shared, and not older than 100 ms.
 #[derive(Debug, Message)]
 #[rtype(result = "Arc<Snapshot>")]
@@ -93,6 +95,14 @@ pub struct Surroundings {
     pub engine: EngineState,
 }
 
+impl Surroundings {
+    /// Its containers where they are known, if only from before: not while the engine has not told of any yet.
+    pub fn known_containers(&self) -> Option<Arc<[Arc<ContainerState>]>> {
+        let containers = self.containers.containers();
+        (self.engine.is_up() || !containers.is_empty()).then_some(containers)
+    }
+}
+
 /// A probe's breaker is half-open: its one trial has begun.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -139,6 +149,20 @@ pub struct EngineChanged(pub EngineState);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct InProject(pub String);
+
+/// Begin with what was known of these services when the process before ended. To be sent before they are defined; what is
+/// measured already is not touched.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Restore(pub Vec<SavedService>);
+
+/// Asks for what a restart would need to know and was not handed out yet, of at most so many services.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<SavedService>")]
+pub struct TakeUnsaved {
+    /// Of how many services.
+    pub limit: usize,
+}
 
 /// Asks for the registry's own figures.
 #[derive(Debug, Message)]

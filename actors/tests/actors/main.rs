@@ -9,4 +9,6 @@ mod fixtures;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+mod recording;
+#[cfg(test)]
 mod registry;

@@ -36,7 +36,7 @@ impl Handler<Order> for Probe {
     }
 }
 
-fn attach(registry: &Addr<Registry>, service: &str, run: u64) -> mpsc::UnboundedReceiver<Order> {
+pub(crate) fn attach(registry: &Addr<Registry>, service: &str, run: u64) -> mpsc::UnboundedReceiver<Order> {
     let (sender, orders) = mpsc::unbounded_channel();
     let probe = Probe(sender).start();
     registry.do_send(Attach {
@@ -47,7 +47,7 @@ fn attach(registry: &Addr<Registry>, service: &str, run: u64) -> mpsc::Unbounded
     orders
 }
 
-fn outcome(verdict: Verdict, reason: &str) -> Outcome {
+pub(crate) fn outcome(verdict: Verdict, reason: &str) -> Outcome {
     let now = Timestamp::now();
     Outcome {
         verdict,
@@ -61,7 +61,7 @@ fn outcome(verdict: Verdict, reason: &str) -> Outcome {
 }
 
 /// A report as a probe makes it: the outcome recorded in its own copy of the policies' memory.
-fn report(service: &str, run: u64, sequence: u64, policy: &mut PolicyState, outcome: Outcome) -> Report {
+pub(crate) fn report(service: &str, run: u64, sequence: u64, policy: &mut PolicyState, outcome: Outcome) -> Report {
     let spec = spec(service);
     policy.record(&spec, &outcome, Moment::now(), 0.5);
     Report {
