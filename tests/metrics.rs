@@ -67,6 +67,7 @@ const FAMILIES: [&str; 50] = [
     "health_monitor_actors_given_up",
     "health_monitor_lanes_abandoned_total",
     "health_monitor_schedule_lateness_seconds",
+    "health_monitor_cycles_skipped_total",
     "health_monitor_outcomes_dropped_total",
     "health_monitor_docker_event_reconnects_total",
     "health_monitor_docker_events_total",

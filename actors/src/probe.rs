@@ -34,7 +34,7 @@ pub struct ProbeTools {
     pub registry: Addr<Registry>,
     /// Counts the reports that wait for the registry.
     pub mailbox: MailboxDepth,
-    /// Where the lateness of cycles is counted.
+    /// Where late and skipped cycles are counted.
     pub lateness: Arc<Lateness>,
 }
 
@@ -143,7 +143,10 @@ impl Probe {
         self.timer = None;
         if self.child.stalls.generation() != self.armed_in {
             // Everybody's timer fires at the end of a stall. What was missed is skipped, so that nobody rushes.
-            self.next_due = schedule::next_due(&self.spec, &self.policy, self.next_due, now);
+            let missed = self.next_due;
+            self.next_due = schedule::next_due(&self.spec, &self.policy, missed, now);
+            let skipped = schedule::skipped(&self.spec, &self.policy, missed, self.next_due);
+            self.tools.lateness.skip(skipped + 1);
             self.arm(ctx);
             return;
         }
@@ -215,7 +218,10 @@ impl Probe {
         self.next_due = if std::mem::take(&mut self.is_rushed) {
             now.mono
         } else {
-            schedule::next_due(&self.spec, &self.policy, under_way.due, now)
+            let next = schedule::next_due(&self.spec, &self.policy, under_way.due, now);
+            let skipped = schedule::skipped(&self.spec, &self.policy, under_way.due, next);
+            self.tools.lateness.skip(skipped);
+            next
         };
         if is_measured {
             self.report(outcome);

@@ -74,6 +74,12 @@ pub(super) fn write(text: &mut Text, engine: &EngineState, figures: &SelfFigures
     );
     text.family(
         Kind::Counter,
+        "health_monitor_cycles_skipped_total",
+        "Cycles that were due and left out: the one before took too long, or the monitor stood still.",
+        one(figures.lateness.as_ref().map(|lateness| lateness.skipped())),
+    );
+    text.family(
+        Kind::Counter,
         "health_monitor_outcomes_dropped_total",
         "Outcomes that the registry did not take: of an older run or out of order.",
         one(figures.registry.as_ref().map(|registry| registry.outcomes_dropped)),

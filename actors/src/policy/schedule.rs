@@ -41,6 +41,16 @@ pub fn next_due(spec: &ServiceSpec, policy: &PolicyState, cycle_due: Instant, no
     }
 }
 
+/// How many ticks between a cycle that was due at `cycle_due` and the next are left out: it took too long, or the monitor stood
+/// still. The pauses of a breaker that is not closed are meant, and none of these.
+pub fn skipped(spec: &ServiceSpec, policy: &PolicyState, cycle_due: Instant, next: Instant) -> u64 {
+    if !policy.may_retry() {
+        return 0;
+    }
+    let ticks = next.saturating_duration_since(cycle_due).as_nanos() / spec.interval.as_nanos().max(1);
+    u64::try_from(ticks.saturating_sub(1)).unwrap_or(u64::MAX)
+}
+
 /// When a probe that takes another's place runs its first cycle: at the other's due time, and where that has passed
 /// meanwhile, as [`next_due`] says.
 pub fn resume(spec: &ServiceSpec, policy: &PolicyState, due: Instant, now: Moment) -> Instant {
@@ -126,6 +136,27 @@ mod tests {
         assert_eq!(after(seconds(9)), due + seconds(10));
         assert_eq!(after(seconds(10)), due + seconds(20));
         assert_eq!(after(seconds(34)), due + seconds(40));
+    }
+
+    #[test]
+    fn ticks_that_were_left_out_are_counted_unless_the_breaker_meant_it() {
+        let mut world = World::settled(spec());
+        world.passes();
+        world.passes();
+        let due = world.now.mono;
+        let left_out = |world: &World, late| {
+            let next = next_due(&world.spec, &world.policy, due, world.now + late);
+            skipped(&world.spec, &world.policy, due, next)
+        };
+        assert_eq!([0, 9, 10, 34].map(|late| left_out(&world, seconds(late))), [0, 0, 1, 3]);
+        for _ in 0..5 {
+            world.fails();
+        }
+        let trial = next_due(&world.spec, &world.policy, world.now.mono, world.now);
+        assert_eq!(
+            skipped(&world.spec, &world.policy, world.now.mono, trial + seconds(60)),
+            0
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How late cycles start.
+//! How late cycles start, and how many do not start at all.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +9,8 @@ pub struct Lateness {
     buckets: [AtomicU64; Lateness::BOUNDS.len() + 1],
     /// Sum of all observations, in microseconds.
     sum: AtomicU64,
+    /// Cycles that were due and were left out.
+    skipped: AtomicU64,
 }
 
 impl Lateness {
@@ -24,6 +26,16 @@ impl Lateness {
         }
         self.sum
             .fetch_add(u64::try_from(late.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Counts cycles that were due and are left out.
+    pub fn skip(&self, cycles: u64) {
+        self.skipped.fetch_add(cycles, Ordering::Relaxed);
+    }
+
+    /// Cycles that were due and were left out.
+    pub fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
     }
 
     /// Observations in each bucket and, last, above them all; not cumulated.
