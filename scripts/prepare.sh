@@ -8,6 +8,7 @@
 #   images   what the stand-ins for official images are made with
 #   checks   the programs of the fast gates
 #   servers  the real servers that the integration tests start for themselves
+#   peers    what the benchmarks compare with, and what they make their containers of
 #
 # Installs on Debian and Ubuntu as root. With NO_INSTALL=1, elsewhere and for others it only says what is missing and fails.
 set -euo pipefail
@@ -82,6 +83,11 @@ for purpose in "$@"; do
       want_command java default-jre-headless
       want_file /usr/share/java/zookeeper.jar libzookeeper-java
       want_file /usr/share/java/slf4j-simple.jar libslf4j-java
+      is_static /bin/busybox || packages+=(busybox-static)
+      ;;
+    peers)
+      want_command jq jq
+      want_unpacked prometheus-blackbox-exporter prometheus-blackbox-exporter
       is_static /bin/busybox || packages+=(busybox-static)
       ;;
     *) fail "unknown purpose $purpose" ;;
@@ -172,7 +178,7 @@ fi
 if ((${#programs[@]} > 0)); then
   apt_download bookworm "${programs[@]}"
   mkdir -p "$tools/bin"
-  for program in promtool amtool prometheus-alertmanager; do
+  for program in promtool amtool prometheus-alertmanager prometheus-blackbox-exporter; do
     [[ ! -x $tools/root/usr/bin/$program ]] || install "$tools/root/usr/bin/$program" "$tools/bin/"
   done
 fi

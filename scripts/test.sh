@@ -42,6 +42,6 @@ fi
 
 bash scripts/images.sh build dev
 say "compiling the integration tests"
-cargo test --locked --workspace --test '*' --no-run
+cargo test --locked --workspace --test '*' --bench '*' --no-run
 # In a box, where the demo and everything else that runs on this machine is out of sight, and an engine may be stopped.
 bash scripts/stack.sh boxed test bash scripts/test-stack.sh

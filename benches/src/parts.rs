@@ -2,6 +2,7 @@
 
 mod answering;
 pub(crate) mod cost;
+mod nine;
 mod noticing;
 mod share;
 mod start;
@@ -24,13 +25,22 @@ pub(crate) enum Part {
     Share,
     /// How soon it is there, and how big it is.
     Start,
+    /// What the specified nine services take.
+    Nine,
 }
 
 // === impl Part ===
 
 impl Part {
     /// All of them, in the order of the table.
-    pub(crate) const ALL: [Part; 5] = [Part::Cost, Part::Answering, Part::Noticing, Part::Share, Part::Start];
+    pub(crate) const ALL: [Part; 6] = [
+        Part::Cost,
+        Part::Answering,
+        Part::Noticing,
+        Part::Share,
+        Part::Start,
+        Part::Nine,
+    ];
 
     /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -40,6 +50,7 @@ impl Part {
             Part::Noticing => "noticing",
             Part::Share => "share",
             Part::Start => "start",
+            Part::Nine => "nine",
         }
     }
 
@@ -60,6 +71,7 @@ impl Part {
             Part::Noticing => noticing::run(options).await,
             Part::Share => share::run(options).await,
             Part::Start => start::run(options).await,
+            Part::Nine => nine::run(options).await,
         }
     }
 }

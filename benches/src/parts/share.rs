@@ -9,6 +9,7 @@ use tokio::process::Command;
 use tokio::time::sleep;
 
 use crate::engine::Engine;
+use crate::exposition::Exposition;
 use crate::monitor::{Configuration, Monitor};
 use crate::options::Options;
 use crate::process::Process;
@@ -84,9 +85,7 @@ async fn measure(options: &Options, plan: &Plan, engine: &Engine) -> Result<Shar
             .containers(engine.names())
             .docker(engine.socket());
         let monitor = Monitor::start(&options.monitor, &configuration).await?;
-        let is_sampled = |metrics: &crate::exposition::Exposition| {
-            metrics.count("container_memory_usage_mb") >= engine.names().len()
-        };
+        let is_sampled = |metrics: &Exposition| metrics.count("container_memory_usage_mb") >= engine.names().len();
         let sampled = monitor.until("a sample of every container", is_sampled).await?;
         share.sampled.push(sampled.as_secs_f64());
         sleep(plan.settle).await;
