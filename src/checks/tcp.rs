@@ -61,7 +61,9 @@ impl Check for TcpCheck {
             dial::leave(dialed.stream);
             Finding::pass(self.accepts.clone())
         } else {
-            self.converse(dialed.stream, deadline).await?
+            // By itself on the heap: its buffers would make the task of every check, ten thousand of which may only connect,
+            // several KiB.
+            Box::pin(self.converse(dialed.stream, deadline)).await?
         };
         Ok(dial::with_name_trouble(finding, dialed.unresolved))
     }

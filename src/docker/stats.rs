@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::running::Running;
 use super::usage::{self, CpuReading};
-use super::{Engine, EngineError, Settings};
+use super::{ApiVersion, Engine, EngineError, Settings};
 
 /// Pause before the second sample of a run: the first has no rate of CPU time.
 const SECOND_SAMPLE: Duration = Duration::from_secs(2);
@@ -120,7 +120,7 @@ impl Sampler {
         let mut tasks = JoinSet::new();
         self.read_running(Instant::now());
         loop {
-            while tasks.len() < self.engine.settings().stats_concurrency.max(1)
+            while tasks.len() < self.at_once()
                 && let Some(task) = self.next_task()
             {
                 tasks.spawn(task);
@@ -145,6 +145,18 @@ impl Sampler {
                 }
             }
         }
+    }
+
+    /// How many samples may be under way.
+    fn at_once(&self) -> usize {
+        let settings = self.engine.settings();
+        let ticks = |version| version < ApiVersion::SAMPLES_AT_ONCE;
+        let most = if self.engine.api_version().is_some_and(ticks) {
+            settings.stats_concurrency_ticking
+        } else {
+            settings.stats_concurrency
+        };
+        most.max(1)
     }
 
     /// It wakes for the next sample, and before that for those under way. Where nothing runs it may sleep.

@@ -30,6 +30,9 @@ impl ApiVersion {
     /// The newest version whose answers the client library knows.
     pub(super) const NEWEST: ApiVersion = ApiVersion { major: 1, minor: 53 };
 
+    /// Of the first engine (25) that takes one sample without waiting for its own tick.
+    pub(super) const SAMPLES_AT_ONCE: ApiVersion = ApiVersion { major: 1, minor: 44 };
+
     /// Both numbers in one, for an atomic. Never 0.
     pub(super) fn packed(self) -> u32 {
         u32::from(self.major) << 16 | u32::from(self.minor)

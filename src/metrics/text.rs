@@ -30,6 +30,15 @@ pub(super) struct Labels(String);
 /// The labels of a family with one sample.
 pub(super) static NO_LABELS: Labels = Labels(String::new());
 
+/// What all samples of one name begin with.
+#[derive(Debug)]
+struct Series {
+    /// Up to the labels.
+    labelled: String,
+    /// Up to the value, without labels.
+    bare: String,
+}
+
 /// Observations by the bucket into which they fall.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Histogram<'a> {
@@ -84,8 +93,9 @@ impl Text {
             return;
         }
         self.head(kind, name, help);
+        let series = Series::of(name, "");
         for (labels, value) in samples {
-            self.sample(name, labels, value);
+            self.sample(&series, labels, value);
         }
     }
 
@@ -99,20 +109,23 @@ impl Text {
         states: &[&str],
         samples: impl IntoIterator<Item = (&'a Labels, &'a str)>,
     ) {
-        let endings: Vec<(&str, String)> = states
+        // With the value, of which there are two: what is the same for all samples is put together once.
+        let ending = |state: &str, value: u8| format!(",{label}=\"{state}\"}} {value}\n");
+        let endings: Vec<_> = states
             .iter()
-            .map(|state| (*state, format!(",{label}=\"{state}\"}} ")))
+            .map(|state| (*state, ending(state, 0), ending(state, 1)))
             .collect();
         let mut samples = samples.into_iter().peekable();
         if samples.peek().is_none() {
             return;
         }
         self.head(Kind::Gauge, name, help);
+        let series = Series::of(name, "");
         for (labels, present) in samples {
-            for (state, ending) in &endings {
-                self.start(name, "", labels);
-                self.out.push_str(ending);
-                self.out.push_str(if *state == present { "1\n" } else { "0\n" });
+            for (state, absent, is_present) in &endings {
+                self.out.push_str(&series.labelled);
+                self.out.push_str(&labels.0);
+                self.out.push_str(if *state == present { is_present } else { absent });
             }
         }
     }
@@ -133,49 +146,46 @@ impl Text {
             return;
         }
         self.head(Kind::Histogram, name, help);
+        let [plain_series, bucket, sum, count] =
+            ["", "_bucket", "_sum", "_count"].map(|suffix| Series::of(name, suffix));
         for (labels, histogram, plain) in samples {
             let mut cumulated = 0;
-            for (bound, count) in bounds.iter().zip(histogram.buckets) {
-                cumulated += count;
-                self.start(name, "_bucket", labels);
+            // Most buckets of a service are empty, so the number above is the one below.
+            let mut written = String::from("0\n");
+            for (bound, here) in bounds.iter().zip(histogram.buckets) {
+                if *here > 0 {
+                    cumulated += here;
+                    written.clear();
+                    cumulated.write(&mut written);
+                    written.push('\n');
+                }
+                self.out.push_str(&bucket.labelled);
                 if !labels.0.is_empty() {
+                    self.out.push_str(&labels.0);
                     self.out.push(',');
                 }
                 self.out.push_str(bound);
-                cumulated.write(&mut self.out);
-                self.out.push('\n');
+                self.out.push_str(&written);
             }
-            self.suffixed(name, "_sum", labels, histogram.sum);
-            self.suffixed(name, "_count", labels, cumulated);
+            self.sample(&sum, labels, histogram.sum);
+            self.sample(&count, labels, cumulated);
             if let Some(plain) = plain {
-                self.sample(name, labels, plain);
+                self.sample(&plain_series, labels, plain);
             }
         }
     }
 
     /// Writes one sample of the family that was begun last.
-    fn sample(&mut self, name: &str, labels: &Labels, value: impl Value) {
-        self.suffixed(name, "", labels, value);
-    }
-
-    fn suffixed(&mut self, name: &str, suffix: &str, labels: &Labels, value: impl Value) {
+    fn sample(&mut self, series: &Series, labels: &Labels, value: impl Value) {
         if labels.0.is_empty() {
-            self.out.push_str(name);
-            self.out.push_str(suffix);
-            self.out.push(' ');
+            self.out.push_str(&series.bare);
         } else {
-            self.start(name, suffix, labels);
+            self.out.push_str(&series.labelled);
+            self.out.push_str(&labels.0);
             self.out.push_str("} ");
         }
         value.write(&mut self.out);
         self.out.push('\n');
-    }
-
-    fn start(&mut self, name: &str, suffix: &str, labels: &Labels) {
-        self.out.push_str(name);
-        self.out.push_str(suffix);
-        self.out.push('{');
-        self.out.push_str(&labels.0);
     }
 
     fn head(&mut self, kind: Kind, name: &'static str, help: &str) {
@@ -190,6 +200,17 @@ impl Text {
         };
         for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"] {
             self.out.push_str(part);
+        }
+    }
+}
+
+// === impl Series ===
+
+impl Series {
+    fn of(name: &str, suffix: &str) -> Self {
+        Self {
+            labelled: format!("{name}{suffix}{{"),
+            bare: format!("{name}{suffix} "),
         }
     }
 }

@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 
 use tokio::task::AbortHandle;
 
-/// Below this many there is nothing to gain from looking for finished ones.
-const PRUNE_AT_LEAST: usize = 8;
+/// Below this many there is nothing to gain from looking for finished ones. A handle keeps the memory of its task, finished or
+/// not, so with ten thousand probes it must be few.
+const PRUNE_AT_LEAST: usize = 2;
 
 /// The handles of a run's side tasks.
 #[derive(Debug, Default)]
