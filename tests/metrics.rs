@@ -27,7 +27,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// Every family that the monitor knows.
-const FAMILIES: [&str; 50] = [
+const FAMILIES: [&str; 51] = [
     "service_health_status",
     "service_state",
     "service_info",
