@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use health_monitor_actors::check::CheckFailure;
 use health_monitor_actors::model::FailureKind;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
 use super::deadline::Deadline;
 
@@ -79,6 +79,9 @@ impl Calls {
     }
 }
 
+/// What a call holds while it is under way: its caller's turn, and its place among the calls of its kind.
+type Held = (OwnedSemaphorePermit, SemaphorePermit<'static>);
+
 // === impl Turn ===
 
 impl Turn {
@@ -92,11 +95,14 @@ impl Turn {
         deadline: Deadline,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CheckFailure> {
-        let answered = |answer: oneshot::Sender<T>| {
+        let answered = |held: Held, answer: oneshot::Sender<T>| {
+            let said = call();
+            // Before the answer: whoever hears it may make the next call at once.
+            drop(held);
             // Where nobody waits for it any more, nobody needs it.
-            let _is_heard = answer.send(call()).is_ok();
+            let _is_heard = answer.send(said).is_ok();
         };
-        self.run_past_answer(deadline, answered).await
+        self.run_holding(deadline, answered).await
     }
 
     /// Makes a call that answers before it is over, and waits for the answer alone.
@@ -109,6 +115,19 @@ impl Turn {
         deadline: Deadline,
         call: impl FnOnce(oneshot::Sender<T>) + Send + 'static,
     ) -> Result<T, CheckFailure> {
+        let answered = |held: Held, answer: oneshot::Sender<T>| {
+            call(answer);
+            drop(held);
+        };
+        self.run_holding(deadline, answered).await
+    }
+
+    /// Makes a call that is given what holds its turn.
+    async fn run_holding<T: Send + 'static>(
+        self,
+        deadline: Deadline,
+        call: impl FnOnce(Held, oneshot::Sender<T>) + Send + 'static,
+    ) -> Result<T, CheckFailure> {
         let Kind { one, many, most, .. } = self.kind;
         let Some(Ok(permit)) = deadline.cut(self.kind.permits.acquire()).await else {
             return Err(CheckFailure::new(
@@ -117,11 +136,9 @@ impl Turn {
             ));
         };
         let (sender, answer) = oneshot::channel();
-        let running = tokio::task::spawn_blocking(move || {
-            // Until the call is over, whoever still waits for it.
-            let _held = (self.held, permit);
-            call(sender);
-        });
+        // It goes with the call, whoever still waits for it.
+        let held = (self.held, permit);
+        let running = tokio::task::spawn_blocking(move || call(held, sender));
         if let Ok(answer) = answer.await {
             return Ok(answer);
         }

@@ -82,7 +82,7 @@ pub(super) async fn dial(address: &Address, attempt: &Attempt, deadline: Deadlin
         }
     };
     let known = attempt.known_addresses(&address.host);
-    let is_in_no_network = attempt.is_in_no_network(&address.host);
+    let is_in_no_network = known.is_empty() && attempt.is_in_no_network(&address.host);
     let hurry = !known.is_empty() || is_in_no_network;
     match resolve(address, lookups, hurry, deadline).await {
         Ok(found) => {
