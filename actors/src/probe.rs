@@ -81,13 +81,12 @@ impl Probe {
         ServiceName::new(child.as_str().strip_prefix(NAME_PREFIX)?).ok()
     }
 
-    /// How the supervisor starts a service's probe. The registry must know the service before.
-    pub fn child_spec(spec: Arc<ServiceSpec>, check: Arc<dyn Check>, tools: ProbeTools) -> ChildSpec {
-        let name = Self::child_name(&spec.name);
-        ChildSpec::new(name, move |child, _: &mut Context<Self>| Self {
-            spec: spec.clone(),
-            check: check.clone(),
-            tools: tools.clone(),
+    /// A probe for one run, which begins when the registry answers it.
+    pub fn new(spec: Arc<ServiceSpec>, check: Arc<dyn Check>, tools: ProbeTools, child: ChildContext) -> Self {
+        Self {
+            spec,
+            check,
+            tools,
             child,
             policy: PolicyState::new(),
             surroundings: None,
@@ -99,6 +98,14 @@ impl Probe {
             has_result: false,
             sequence: 0,
             attempts: 0,
+        }
+    }
+
+    /// How the supervisor starts a service's probe. The registry must know the service before.
+    pub fn child_spec(spec: Arc<ServiceSpec>, check: Arc<dyn Check>, tools: ProbeTools) -> ChildSpec {
+        let name = Self::child_name(&spec.name);
+        ChildSpec::new(name, move |child, _: &mut Context<Self>| {
+            Self::new(spec.clone(), check.clone(), tools.clone(), child)
         })
         // It stops by itself only when it is told to retire.
         .transient()
@@ -248,7 +255,7 @@ fn outcome_of(ended: Result<Outcome, JoinError>) -> Option<Outcome> {
     match ended {
         Ok(outcome) => Some(outcome),
         Err(error) if error.is_panic() => {
-            let message = panic_message(error.into_panic().as_ref());
+            let message = panic_message(error.into_panic());
             let reason = format!("the check panicked: {message}; this is a bug in the monitor");
             Some(Outcome {
                 attempts: 1,

@@ -11,7 +11,7 @@ use crate::model::{
     Change, ChangeKind, ContainerKey, ContainerState, EngineState, Moment, ServiceName, ServiceState, Snapshot,
 };
 use crate::policy::ContainerIndex;
-use crate::supervisor::{Counted, MailboxDepth};
+use crate::supervisor::{Counted, MailboxDepth, Pulse};
 
 mod dependencies;
 mod entry;
@@ -37,6 +37,9 @@ const COALESCE: Duration = Duration::from_millis(100);
 /// How often the registry looks for changes that only time brings.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Between two turns lies a sweep's time at most. Where it was so much more, the process stood still.
+const STOOD_STILL: Duration = Duration::from_secs(2);
+
 /// Holds what is known of every service and container. Never fails: where it ends, the process does.
 pub struct Registry {
     /// The Compose project in which services are looked for; `None` for all.
@@ -54,6 +57,9 @@ pub struct Registry {
     snapshot: Option<Cached>,
     figures: RegistryFigures,
     mailbox: MailboxDepth,
+    pulse: Pulse,
+    /// When it last had its turn.
+    last_turn: Instant,
 }
 
 /// The last snapshot, and whether it still tells the truth.
@@ -80,7 +86,26 @@ impl Registry {
             snapshot: None,
             figures: RegistryFigures::default(),
             mailbox: MailboxDepth::default(),
+            pulse: Pulse::default(),
+            last_turn: Instant::now(),
         }
+    }
+
+    /// The time of this turn. Nobody could be asked while the process stood still, so that time makes no result stale.
+    fn now(&mut self) -> Moment {
+        let now = Moment::now();
+        if now.mono.saturating_duration_since(self.last_turn) > STOOD_STILL {
+            for entry in self.services.values_mut() {
+                entry.stood_still_until(now.mono);
+            }
+        }
+        self.last_turn = now.mono;
+        now
+    }
+
+    /// Beats once a second, unless its thread is blocked.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Counts the messages that wait for it: those that are sent in its envelopes.
@@ -253,7 +278,8 @@ impl Registry {
 
     /// Decides where time alone can have changed something.
     fn sweep(&mut self) {
-        let now = Moment::now();
+        self.pulse.beat();
+        let now = self.now();
         let aging = self.services.iter().filter(|(_, entry)| entry.ages(now));
         let names: Vec<ServiceName> = aging.map(|(name, _)| name.clone()).collect();
         for name in &names {
@@ -342,7 +368,7 @@ impl Handler<Define> for Registry {
     type Result = ();
 
     fn handle(&mut self, Define(spec): Define, _: &mut Self::Context) {
-        let now = Moment::now();
+        let now = self.now();
         let name = spec.name.clone();
         self.dependencies.set(&name, &spec.depends_on);
         match self.services.get_mut(&name) {
@@ -376,7 +402,7 @@ impl Handler<Forget> for Registry {
         let Some(entry) = self.services.remove(&name) else {
             return;
         };
-        let now = Moment::now();
+        let now = self.now();
         self.dependencies.remove(&name);
         self.refresh_dependents(&name);
         self.unsaved.remove(&name);
@@ -393,10 +419,11 @@ impl Handler<Attach> for Registry {
     type Result = ();
 
     fn handle(&mut self, attach: Attach, _: &mut Self::Context) {
+        let now = self.now();
         match self.services.get_mut(&attach.service) {
             Some(entry) if entry.run().is_none_or(|run| run < attach.run) => {
                 entry.attach(attach.run, attach.orders);
-                self.decide(&attach.service, Moment::now());
+                self.decide(&attach.service, now);
             }
             _ => attach.orders.do_send(Order::Retire),
         }
@@ -407,7 +434,7 @@ impl Handler<Report> for Registry {
     type Result = ();
 
     fn handle(&mut self, report: Report, _: &mut Self::Context) {
-        let now = Moment::now();
+        let now = self.now();
         let Some(entry) = self.services.get_mut(&report.service) else {
             self.figures.outcomes_dropped += 1;
             return;
@@ -442,7 +469,7 @@ impl Handler<TrialBegan> for Registry {
     type Result = ();
 
     fn handle(&mut self, trial: TrialBegan, _: &mut Self::Context) {
-        let now = Moment::now();
+        let now = self.now();
         if let Some(entry) = self.services.get_mut(&trial.service)
             && entry.run() == Some(trial.run)
         {
@@ -456,9 +483,10 @@ impl Handler<ProbeFate> for Registry {
     type Result = ();
 
     fn handle(&mut self, fate: ProbeFate, _: &mut Self::Context) {
+        let now = self.now();
         if let Some(entry) = self.services.get_mut(&fate.service) {
             entry.set_given_up(fate.given_up);
-            self.decide(&fate.service, Moment::now());
+            self.decide(&fate.service, now);
         }
     }
 }
@@ -467,7 +495,7 @@ impl Handler<Containers> for Registry {
     type Result = ();
 
     fn handle(&mut self, containers: Containers, _: &mut Self::Context) {
-        let now = Moment::now();
+        let now = self.now();
         let is_changed = match containers {
             Containers::One(container) => self.put(*container, now),
             Containers::Gone(key) => self.forget(&key, now),
@@ -515,7 +543,7 @@ impl Handler<EngineChanged> for Registry {
         if self.engine == engine {
             return;
         }
-        let now = Moment::now();
+        let now = self.now();
         tracing::info!(?engine, "container engine");
         self.engine = engine.clone();
         for entry in self.services.values_mut() {
@@ -532,7 +560,8 @@ impl Handler<InProject> for Registry {
     fn handle(&mut self, InProject(project): InProject, _: &mut Self::Context) {
         if self.project.as_ref() != Some(&project) {
             self.project = Some(project);
-            self.match_containers(Moment::now());
+            let now = self.now();
+            self.match_containers(now);
         }
     }
 }

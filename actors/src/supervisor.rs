@@ -40,6 +40,7 @@ mod message;
 mod options;
 mod panic_hook;
 mod polled;
+mod pulse;
 mod run;
 mod shutdown;
 mod side_tasks;
@@ -63,6 +64,7 @@ pub use message::{Add, AddError, Observe, Remove, Replace, Shutdown, ShutdownRep
 pub use options::SupervisorOptions;
 pub use panic_hook::install_panic_hook;
 pub use polled::{Polled, current_child};
+pub use pulse::Pulse;
 pub use run::panic_message;
 pub use stall::Stalls;
 pub use state::{ChildState, ExitTotals, LaneKind, LaneState, LastExit, PhaseState, SupervisorState, Totals};
@@ -83,6 +85,7 @@ pub struct Supervisor {
     lanes: Lanes,
     clock: Clock,
     stalls: Stalls,
+    pulse: Pulse,
     /// When the next tick should come.
     tick_due: Instant,
     tick_late: Duration,
@@ -106,6 +109,7 @@ impl Supervisor {
             lanes: Lanes::new(options.lanes, options.lane_limit, clock),
             clock,
             stalls: Stalls::new(clock, options.stall_limit),
+            pulse: Pulse::default(),
             tick_due: Instant::now(),
             tick_late: Duration::ZERO,
             tick_late_max: Duration::ZERO,
@@ -115,6 +119,11 @@ impl Supervisor {
             shutting_down: None,
             options,
         }
+    }
+
+    /// Beats with every tick: several times a second, unless its thread is blocked.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Tells the recipient of every start and exit.

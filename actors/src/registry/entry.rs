@@ -226,6 +226,11 @@ impl Entry {
         true
     }
 
+    /// The process stood still until now. A cycle that was due meanwhile is late from now on.
+    pub(super) fn stood_still_until(&mut self, now: Instant) {
+        self.next_due = self.next_due.map(|due| due.max(now));
+    }
+
     /// What it depends on works again. Where it does not work itself, its probe looks whether that mended it.
     pub(super) fn dependency_mended(&mut self, now: Moment) {
         if self.state.is_held_down() || self.state.pending.is_some() {

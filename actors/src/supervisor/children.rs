@@ -23,8 +23,10 @@ pub(super) struct Child {
     pub(super) window: RestartWindow,
     pub(super) restarts: u64,
     pub(super) last_exit: Option<LastExit>,
-    /// It blocked a lane, and runs alone since.
+    /// It blocked or ended a lane, and runs alone since.
     pub(super) quarantined: bool,
+    /// It was given up for the threads that it holds, and for nothing else.
+    pub(super) holds_too_many: bool,
     /// The lane that only this child uses, kept from run to run.
     pub(super) private_lane: Option<LaneId>,
 }
@@ -96,6 +98,7 @@ impl Child {
             restarts: 0,
             last_exit: None,
             quarantined: false,
+            holds_too_many: false,
             private_lane: None,
         }
     }

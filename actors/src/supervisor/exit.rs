@@ -16,7 +16,7 @@ pub enum Exit {
     Aborted(AbortCause),
     /// It blocked its thread until the lane was given up.
     Blocked,
-    /// Its lane ended under it for another reason (the arbiter was stopped).
+    /// Its lane ended under it for another reason (the arbiter was stopped), and it was the last to be polled there.
     LaneLost,
 }
 
@@ -26,7 +26,7 @@ pub enum Exit {
 pub enum AbortCause {
     /// It was silent past the moment by which it had promised to beat.
     Overdue,
-    /// Another child blocked the lane they shared; this one moves to a fresh lane and is not charged.
+    /// Another child blocked or ended the lane they shared; this one moves to a fresh lane and is not charged.
     LaneLost,
     /// It was removed.
     Removed,
@@ -52,7 +52,7 @@ impl fmt::Display for AbortCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Overdue => "was silent past its due time",
-            Self::LaneLost => "was moved off a blocked thread",
+            Self::LaneLost => "was moved off a lost thread",
             Self::Removed => "was removed",
             Self::Replaced => "was replaced",
             Self::Shutdown => "was shut down",

@@ -26,6 +26,8 @@ pub(super) struct LaneCell {
     gap_ended: AtomicU64,
     /// The run being polled; 0 for none. Runs are counted from 1.
     polling: AtomicU64,
+    /// The run that was polled last; 0 before the first. Of a lane that ends, it is the one to suspect.
+    last: AtomicU64,
     /// The number of polls begun. A lane that goes from one poll to the next is slow, not stuck.
     polls: AtomicU64,
     abandoned: AtomicBool,
@@ -37,6 +39,7 @@ impl LaneCell {
             beat: AtomicU64::new(now),
             gap_ended: AtomicU64::new(0),
             polling: AtomicU64::new(0),
+            last: AtomicU64::new(0),
             polls: AtomicU64::new(0),
             abandoned: AtomicBool::new(false),
         }
@@ -47,6 +50,12 @@ impl LaneCell {
         // One writer: a load and a store are enough, and cheaper than a locked addition on every poll.
         self.polls
             .store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.last.store(run, Ordering::Relaxed);
+        self.begin_drop(run)
+    }
+
+    /// Publishes that something of `run` is being dropped, which may block the thread as a poll may.
+    pub(super) fn begin_drop(&self, run: u64) -> u64 {
         let outer = self.polling.load(Ordering::Relaxed);
         self.polling.store(run, Ordering::Relaxed);
         outer
@@ -59,6 +68,10 @@ impl LaneCell {
     /// The run being polled, or `None` between polls and in tasks that no child owns.
     pub(super) fn polling(&self) -> Option<u64> {
         Some(self.polling.load(Ordering::Relaxed)).filter(|run| *run != 0)
+    }
+
+    pub(super) fn last(&self) -> u64 {
+        self.last.load(Ordering::Relaxed)
     }
 
     pub(super) fn polls(&self) -> u64 {

@@ -54,6 +54,16 @@ pub(super) struct Stuck {
     pub(super) polling: Option<u64>,
 }
 
+/// What the end of a lane's thread means.
+pub(super) enum LaneEnd {
+    /// It had been abandoned; the child that held it, if one did.
+    CameBack(Option<ChildName>),
+    /// Nobody expected it.
+    Lost,
+    /// It had been closed.
+    Closed,
+}
+
 impl Lanes {
     pub(super) fn new(slots: usize, limit: Duration, clock: Clock) -> Self {
         Self {
@@ -189,14 +199,17 @@ impl Lanes {
         }
     }
 
-    /// A lane's thread has ended. Tells whether that was unexpected.
-    pub(super) fn ended(&mut self, id: LaneId) -> bool {
-        if self.held.remove(&id).is_some() {
+    /// A lane's thread has ended.
+    pub(super) fn ended(&mut self, id: LaneId) -> LaneEnd {
+        if let Some(culprit) = self.held.remove(&id) {
             tracing::info!(lane = id, "abandoned lane came back and ended");
-            return false;
+            return LaneEnd::CameBack(culprit);
         }
         self.vacate(id);
-        self.table.remove(&id).is_some()
+        match self.table.remove(&id) {
+            Some(_) => LaneEnd::Lost,
+            None => LaneEnd::Closed,
+        }
     }
 
     fn vacate(&mut self, id: LaneId) {

@@ -13,6 +13,7 @@ use super::event::{ChildEvent, ChildEventKind, Fatal, Next};
 use super::exit::{AbortCause, Exit};
 use super::heart::Heart;
 use super::lane::{LaneEnded, LaneId};
+use super::lanes::LaneEnd;
 use super::message::AddError;
 use super::run::{Launch, RunEnded};
 use super::state::LastExit;
@@ -201,6 +202,7 @@ impl Supervisor {
             .window
             .record_exit(Instant::now(), ran_for, &self.options.intensity);
         let holds_too_many = self.lanes.held_by(name) >= THREADS_HELD_BY_ONE_CHILD;
+        child.holds_too_many = holds_too_many && verdict != Verdict::GiveUp;
         match verdict {
             Verdict::Restart { attempt } if !holds_too_many => {
                 // Not quite zero, which would mean a restart that is not charged.
@@ -217,6 +219,43 @@ impl Supervisor {
                 let retry_after = self.options.slow_retry;
                 child.phase = Phase::GivenUp(wait(name, child.run, retry_after, ctx));
                 Next::GiveUp { retry_after }
+            }
+        }
+    }
+
+    /// A thread that the child held is free again. Where that was all there was against it, it is started again.
+    fn thread_came_back(&mut self, name: &ChildName, ctx: &mut Context<Self>) {
+        let held = self.lanes.held_by(name);
+        let Some(child) = self.children.get_mut(name) else {
+            return;
+        };
+        if matches!(child.phase, Phase::GivenUp(_)) && child.holds_too_many && held < THREADS_HELD_BY_ONE_CHILD {
+            child.holds_too_many = false;
+            let after = self.options.backoff.ceiling(0);
+            child.phase = Phase::BackingOff(wait(name, child.run, after, ctx));
+        }
+    }
+
+    /// A lane's thread has ended. The runs on it report their own ends.
+    fn lane_ended(&mut self, lane: LaneId, ctx: &mut Context<Self>) {
+        let end = self.lanes.ended(lane);
+        if self.shutting_down.is_some() {
+            return;
+        }
+        match end {
+            LaneEnd::CameBack(Some(culprit)) => self.thread_came_back(&culprit, ctx),
+            LaneEnd::CameBack(None) | LaneEnd::Closed => {}
+            LaneEnd::Lost => {
+                tracing::error!(lane, "lane ended unexpectedly");
+                let children = self.children.values_mut();
+                for child in children.filter(|child| child.private_lane == Some(lane)) {
+                    child.private_lane = None;
+                }
+                if let Err(error) = self.lanes.open_shared(&ctx.address()) {
+                    self.fatal(Fatal::NoThread {
+                        reason: error.to_string(),
+                    });
+                }
             }
         }
     }
@@ -280,13 +319,24 @@ impl Handler<RunEnded> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, ended: RunEnded, ctx: &mut Context<Self>) {
-        let is_present = |child: &Child| child.run == ended.run && child.active().is_some();
-        if self.children.get(&ended.name).is_some_and(is_present) {
-            self.conclude(&ended.name, ended.exit, ctx);
-        } else {
+        let present = self
+            .children
+            .get_mut(&ended.name)
+            .filter(|child| child.run == ended.run);
+        let Some((child, lane)) =
+            present.and_then(|child| child.active().map(|run| run.lane).map(|lane| (child, lane)))
+        else {
             self.totals.stale_exits += 1;
             tracing::debug!(child = %ended.name, run = ended.run, reason = %ended.exit, "stale exit");
+            return;
+        };
+        // Should it do so again, it is alone.
+        child.quarantined |= ended.exit == Exit::LaneLost;
+        if matches!(ended.exit, Exit::LaneLost | Exit::Aborted(AbortCause::LaneLost)) {
+            // Before any of its children is started again, on another one.
+            self.lane_ended(lane, ctx);
         }
+        self.conclude(&ended.name, ended.exit, ctx);
     }
 }
 
@@ -294,23 +344,7 @@ impl Handler<LaneEnded> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, LaneEnded(lane): LaneEnded, ctx: &mut Context<Self>) {
-        // The runs on it report their own ends.
-        let unexpected = self.lanes.ended(lane);
-        if unexpected && self.shutting_down.is_none() {
-            tracing::error!(lane, "lane ended unexpectedly");
-            for child in self
-                .children
-                .values_mut()
-                .filter(|child| child.private_lane == Some(lane))
-            {
-                child.private_lane = None;
-            }
-            if let Err(error) = self.lanes.open_shared(&ctx.address()) {
-                self.fatal(Fatal::NoThread {
-                    reason: error.to_string(),
-                });
-            }
-        }
+        self.lane_ended(lane, ctx);
     }
 }
 

@@ -35,14 +35,21 @@ pub(super) struct Tag {
 }
 
 impl Tag {
-    /// Publishes the tag until the guard is dropped, which a panic does too.
+    /// Publishes the tag for a poll, until the guard is dropped, which a panic does too.
     pub(super) fn enter(&self) -> Entered<'_> {
-        let outer_run = self.cell.begin_poll(self.run);
-        let outer_name = replace_current(Some(self.name.clone()));
+        self.entered(self.cell.begin_poll(self.run))
+    }
+
+    /// Publishes the tag while something is dropped.
+    pub(super) fn enter_drop(&self) -> Entered<'_> {
+        self.entered(self.cell.begin_drop(self.run))
+    }
+
+    fn entered(&self, outer_run: u64) -> Entered<'_> {
         Entered {
             cell: &self.cell,
             outer_run,
-            outer_name,
+            outer_name: replace_current(Some(self.name.clone())),
         }
     }
 }
@@ -100,7 +107,7 @@ impl<F: Future> Future for Polled<F> {
 
 impl<F> Drop for Polled<F> {
     fn drop(&mut self) {
-        let _entered = self.tag.enter();
+        let _entered = self.tag.enter_drop();
         self.inner = None;
     }
 }

@@ -50,12 +50,17 @@ struct ExitGuard {
     supervisor: Addr<Supervisor>,
     name: ChildName,
     run: u64,
+    cell: Arc<LaneCell>,
     exit: Exit,
 }
 
 impl Drop for ExitGuard {
     fn drop(&mut self) {
-        let exit = std::mem::replace(&mut self.exit, Exit::LaneLost);
+        let exit = match std::mem::replace(&mut self.exit, Exit::LaneLost) {
+            // Somebody else had the last poll before the lane ended.
+            Exit::LaneLost if self.cell.last() != self.run => Exit::Aborted(AbortCause::LaneLost),
+            exit => exit,
+        };
         self.supervisor.do_send(RunEnded {
             name: self.name.clone(),
             run: self.run,
@@ -64,7 +69,7 @@ impl Drop for ExitGuard {
     }
 }
 
-/// A run on its way to its lane. Dropped there unstarted, it reports [`Exit::LaneLost`].
+/// A run on its way to its lane. Dropped there unstarted, it reports that the lane was lost.
 pub(super) struct Launch {
     guard: ExitGuard,
     control: Arc<RunControl>,
@@ -87,6 +92,7 @@ impl Launch {
             supervisor,
             name,
             run,
+            cell: Arc::clone(&cell),
             exit: Exit::LaneLost,
         };
         Self {
@@ -162,7 +168,7 @@ impl Future for Run {
         let exit = match this.poll_life(cx) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(())) => Exit::Normal,
-            Err(payload) => Exit::Panicked(panic_message(payload.as_ref())),
+            Err(payload) => Exit::Panicked(panic_message(payload)),
         };
         this.end(exit);
         Poll::Ready(())
@@ -195,11 +201,12 @@ impl Run {
     /// Ends the side tasks, then the actor, whose `stopping` and `stopped` run here. A panic in them is the exit of a run
     /// that would have been normal, and no news about any other.
     fn end(&mut self, exit: Exit) {
-        let _entered = self.tag.enter();
+        let _entered = self.tag.enter_drop();
         self.side_tasks.end();
         let stage = std::mem::replace(&mut self.stage, Stage::Ended);
-        self.guard.exit = match catch_unwind(AssertUnwindSafe(|| drop(stage))) {
-            Err(payload) if exit == Exit::Normal => Exit::Panicked(panic_message(payload.as_ref())),
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(stage)));
+        self.guard.exit = match dropped.map_err(panic_message) {
+            Err(message) if exit == Exit::Normal => Exit::Panicked(message),
             _ => exit,
         };
     }
@@ -213,10 +220,15 @@ impl Drop for Run {
     }
 }
 
-/// The text of a panic's payload.
-pub fn panic_message(payload: &(dyn Any + Send)) -> String {
+/// The text of a panic's payload. The payload ends here: what it does when it is dropped, a panic of its own included,
+/// must not befall whoever asked for its text.
+pub fn panic_message(payload: Box<dyn Any + Send>) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
-        .to_owned()
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("no message").to_owned();
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // Left where it is, or this might never end.
+        std::mem::forget(again);
+    }
+    text
 }

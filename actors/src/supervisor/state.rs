@@ -40,7 +40,7 @@ pub struct ChildState {
     pub last_exit: Option<LastExit>,
     /// Milliseconds until the beat that it promised, negative while overdue; `null` while it needs no watching.
     pub beat_due_in_ms: Option<i64>,
-    /// It blocked a lane once, and runs on one of its own since.
+    /// It blocked or ended a lane once, and runs on one of its own since.
     pub quarantined: bool,
 }
 
@@ -105,7 +105,7 @@ pub enum LaneKind {
         /// The child.
         child: ChildName,
     },
-    /// For one child that blocked a lane.
+    /// For one child that blocked or ended a lane.
     Quarantine {
         /// The child.
         child: ChildName,
@@ -117,7 +117,7 @@ pub enum LaneKind {
 pub struct Totals {
     /// Exits that were charged to their children, by kind.
     pub exits: ExitTotals,
-    /// Children moved off a lane that another had blocked.
+    /// Children moved off a lane that another had blocked or ended.
     pub moved: u64,
     /// How often a child was given up.
     pub given_up: u64,

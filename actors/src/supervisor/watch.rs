@@ -21,6 +21,7 @@ impl Supervisor {
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.pulse.beat();
         self.tick_late = Instant::now().saturating_duration_since(self.tick_due);
         self.tick_late_max = self.tick_late_max.max(self.tick_late);
         let stalled = self.stalls.tick(Instant::now() + self.options.tick);

@@ -147,6 +147,9 @@ async fn a_child_that_blocks_thread_after_thread_is_given_up_before_it_takes_the
     assert!(world.fatal.try_recv().is_err());
     drop((first_rope, second_rope));
     world.eventually(|state| state.lanes_abandoned_alive == 0).await;
+    // Nothing is left against it: it does not wait for the slow retry.
+    world.started("greedy").await;
+    puppet.next_run().await.ask(|_, _| ()).await;
 }
 
 #[actix::test]
@@ -229,19 +232,42 @@ async fn too_many_lost_threads_are_fatal() {
 }
 
 #[actix::test]
-async fn children_whose_arbiter_is_stopped_move_to_a_fresh_one() {
-    let (mut world, mut puppet) = (World::new(options()), Puppet::new("saboteur"));
-    let run = world.add(&mut puppet).await;
-    let lane = lane_of(&world.observe().await, "saboteur");
-    run.pull(|_, _| {
+async fn children_whose_arbiter_is_stopped_move_to_a_fresh_one_and_the_last_polled_is_charged() {
+    let mut world = World::new(options());
+    let mut puppets = ["saboteur", "b", "c"].map(Puppet::new);
+    let mut runs: Vec<Strings> = Vec::new();
+    for puppet in &mut puppets {
+        runs.push(world.add(puppet).await);
+    }
+    let before = world.observe().await;
+    let lane = lane_of(&before, "saboteur");
+    assert_eq!(lane_of(&before, "c"), lane, "three children, two lanes");
+    runs[0].pull(|_, _| {
         Arbiter::current().stop();
     });
     assert_eq!(world.exited("saboteur").await.0, Exit::LaneLost);
-    world
-        .eventually(|state| state.lanes.len() == 2 && state.lanes.iter().all(|known| known.generation != lane))
-        .await;
-    world
-        .eventually(|state| state.children[0].phase == PhaseState::Running && state.children[0].lane != Some(lane))
-        .await;
-    assert_eq!(world.observe().await.totals.lanes_abandoned, 0);
+    let moved = (
+        Exit::Aborted(AbortCause::LaneLost),
+        Next::Restart { after: Duration::ZERO },
+    );
+    assert_eq!(world.exited("c").await, moved);
+    world.started("c").await;
+    world.started("saboteur").await;
+    puppets[0].next_run().await.ask(|_, _| ()).await;
+    puppets[2].next_run().await.ask(|_, _| ()).await;
+
+    let after = world.observe().await;
+    assert!(after.lanes.iter().all(|known| known.generation != lane));
+    assert!(is_quarantine_of(&after, lane_of(&after, "saboteur"), &puppets[0]));
+    let restarts = |name: &str| {
+        after
+            .children
+            .iter()
+            .find(|child| child.name.as_str() == name)
+            .unwrap()
+            .restarts
+    };
+    assert_eq!((restarts("saboteur"), restarts("b"), restarts("c")), (1, 0, 0));
+    assert_eq!((after.totals.lanes_abandoned, after.totals.moved), (0, 1));
+    assert!(world.is_quiet("b"));
 }
