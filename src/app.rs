@@ -3,30 +3,33 @@
 //! What can end the process is here alone. Everything else that fails is a supervised actor's failure, and restarted.
 
 mod core;
+mod descriptors;
 mod end;
 mod engine;
 mod inventory_watch;
+mod watchdog;
 
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Server, ServerHandle};
 use health_monitor_actors::probe::{Lateness, Probe, ProbeTools};
 use health_monitor_actors::registry::{Define, Registry};
 use health_monitor_actors::supervisor::{self, Add, ChildSpec, Placement, Shutdown, Supervisor};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::access::{Access, AccessSettings};
-use crate::api::{self, ApiState, Limits};
+use crate::api::{self, ApiState};
 use crate::docker::{Audience, Engine, Inventory, Stats};
 use crate::metrics;
 use crate::settings::Settings;
 
-pub use end::Failure;
+pub use end::{Failure, Vital};
 use end::{hard_limit, told_to_stop};
 use inventory_watch::INVENTORY;
+use watchdog::Watched;
 
 /// How long actors may take to end.
 const ACTORS_LIMIT: Duration = Duration::from_secs(3);
@@ -40,14 +43,36 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 ///
 /// Where a part that it cannot do without does not start, or ends.
 pub async fn run(settings: Settings) -> Result<(), Failure> {
+    start(settings)?.until_end().await
+}
+
+/// A monitor that runs, with the addresses of its actors.
+pub struct Running {
+    /// Keeps probes and the Docker actors running.
+    pub supervisor: Addr<Supervisor>,
+    /// What probes are given: the registry is among it.
+    pub tools: ProbeTools,
+    engine: Option<Engine>,
+    server: Server,
+    fatalities: UnboundedReceiver<Failure>,
+}
+
+/// Starts every part of the monitor.
+///
+/// # Errors
+///
+/// Where a part that it cannot do without does not start.
+pub fn start(settings: Settings) -> Result<Running, Failure> {
     supervisor::install_panic_hook();
     let bind = settings.server.bind;
     let listener = TcpListener::bind(bind).map_err(|source| Failure::Bind { bind, source })?;
-    let (fatal, mut fatalities) = mpsc::unbounded_channel();
+    let (fatal, fatalities) = mpsc::unbounded_channel();
 
     let engine = engine::configured(&settings.docker)?;
-    let (registry, mailbox) = core::start_registry(engine.as_ref(), &fatal);
-    let supervisor = core::start_supervisor(&settings, &registry, fatal);
+    let (registry, mailbox, registry_pulse) = core::start_registry(engine.as_ref(), &fatal);
+    let (supervisor, supervisor_pulse) = core::start_supervisor(&settings, &registry, fatal);
+    let watched = [(Vital::Registry, registry_pulse), (Vital::Supervisor, supervisor_pulse)];
+    watchdog::start(watched.map(|(actor, pulse)| Watched::new(actor, pulse))).map_err(Failure::Watchdog)?;
     let lateness = Arc::new(Lateness::default());
     let tools = ProbeTools {
         registry: registry.clone(),
@@ -71,9 +96,7 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
         Some(engine) => state.with_docker(move || engine::figures(&engine)),
         None => state,
     };
-    let server = api::serve(listener, Limits::default(), state).map_err(Failure::Serve)?;
-    let handle = server.handle();
-    let mut served = actix::spawn(server);
+    let server = api::serve(listener, descriptors::api_limits(), state).map_err(Failure::Serve)?;
     tracing::info!(%bind, services = settings.services.len(), "monitor started");
     if settings.api_keys.is_empty() && !bind.ip().is_loopback() {
         tracing::warn!(
@@ -82,16 +105,34 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
              health-monitor key new NAME makes one"
         );
     }
+    Ok(Running {
+        supervisor,
+        tools,
+        engine,
+        server,
+        fatalities,
+    })
+}
 
-    let end = tokio::select! {
-        signal = told_to_stop() => signal.map(|name| tracing::info!(signal = name, "monitor stops")),
-        Some(failure) = fatalities.recv() => Err(failure),
-        failure = engine::socket_replaced(engine.as_ref()) => Err(failure),
-        ended = &mut served => Err(Failure::server_ended(ended)),
-    };
-    hard_limit(end.as_ref().map_or_else(Failure::exit_code, |()| 0));
-    stop(&supervisor, &handle).await;
-    end
+impl Running {
+    /// Waits until it is told to stop, then ends every part in order.
+    ///
+    /// # Errors
+    ///
+    /// Where a part that it cannot do without ends.
+    pub async fn until_end(mut self) -> Result<(), Failure> {
+        let handle = self.server.handle();
+        let mut served = actix::spawn(self.server);
+        let end = tokio::select! {
+            signal = told_to_stop() => signal.map(|name| tracing::info!(signal = name, "monitor stops")),
+            Some(failure) = self.fatalities.recv() => Err(failure),
+            failure = engine::socket_replaced(self.engine.as_ref()) => Err(failure),
+            ended = &mut served => Err(Failure::server_ended(ended)),
+        };
+        hard_limit(end.as_ref().map_or_else(Failure::exit_code, |()| 0));
+        stop(&self.supervisor, &handle).await;
+        end
+    }
 }
 
 /// Containers are followed from now on, by two actors of the supervisor's.

@@ -45,7 +45,9 @@ pub fn start(log: &Log, filter: Option<&str>) -> Result<(), TelemetryError> {
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(parsed)
-        .with_writer(io::stderr);
+        .with_writer(io::stderr)
+        // It would tell of a line that cannot be written, as on a full disk, with `eprintln!`, which panics there.
+        .log_internal_errors(false);
     let started = if to_person {
         builder.with_ansi(io::stderr().is_terminal()).try_init()
     } else {

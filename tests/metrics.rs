@@ -27,7 +27,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// Every family that the monitor knows.
-const FAMILIES: [&str; 51] = [
+const FAMILIES: [&str; 52] = [
     "service_health_status",
     "service_state",
     "service_info",
@@ -66,6 +66,7 @@ const FAMILIES: [&str; 51] = [
     "health_monitor_actor_restarts_total",
     "health_monitor_actors_given_up",
     "health_monitor_lanes_abandoned_total",
+    "health_monitor_stalls_total",
     "health_monitor_schedule_lateness_seconds",
     "health_monitor_cycles_skipped_total",
     "health_monitor_outcomes_dropped_total",

@@ -69,11 +69,23 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Resu
 
 // === impl Limits ===
 
+impl Limits {
+    /// For a process that may open so many descriptors. Clients get half of them at most: the rest is for checks, which
+    /// would find nothing else than that there are none.
+    #[must_use]
+    pub fn within(self, descriptors: usize) -> Self {
+        Self {
+            connections: self.connections.min(descriptors / 2).max(1),
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             workers: 2,
-            connections: 512,
+            connections: 1_536,
             keep_alive: Duration::from_secs(75),
             request_timeout: Duration::from_secs(5),
             disconnect_timeout: Duration::from_secs(1),

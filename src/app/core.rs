@@ -4,7 +4,7 @@ use actix::dev::channel;
 use actix::prelude::*;
 use health_monitor_actors::model::EngineState;
 use health_monitor_actors::registry::Registry;
-use health_monitor_actors::supervisor::{MailboxDepth, Supervisor, SupervisorOptions};
+use health_monitor_actors::supervisor::{MailboxDepth, Pulse, Supervisor, SupervisorOptions};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Failure;
@@ -16,11 +16,11 @@ use crate::settings::Settings;
 const MAILBOX: usize = 1_024;
 
 /// Starts the registry on a thread of its own, so that nothing delays an answer.
-/// Beside its address it yields the count of what waits for it.
+/// Beside its address it yields the count of what waits for it, and its pulse.
 pub(super) fn start_registry(
     engine: Option<&Engine>,
     fatal: &UnboundedSender<Failure>,
-) -> (Addr<Registry>, MailboxDepth) {
+) -> (Addr<Registry>, MailboxDepth, Pulse) {
     let project = engine.and_then(|engine| engine.settings().project.clone());
     let state = if engine.is_some() {
         EngineState::Connecting
@@ -28,33 +28,58 @@ pub(super) fn start_registry(
         EngineState::Disabled
     };
     let registry = Registry::new(project, state);
-    let mailbox = registry.mailbox();
+    let (mailbox, pulse) = (registry.mailbox(), registry.pulse());
     let (sender, receiver) = channel::channel(MAILBOX);
-    let fatal = fatal.clone();
+    let end = RegistryEnd {
+        fatal: fatal.clone(),
+        failure: Some(Failure::Registry("its thread ended".to_owned())),
+    };
     Arbiter::new().spawn(async move {
         let life = Context::with_receiver(receiver).into_future(registry);
         let ended = actix::spawn(life).await;
-        // Nobody listens any more where the process ends already.
-        let _is_heard = fatal.send(Failure::registry_ended(ended)).is_ok();
+        end.has_come(Failure::registry_ended(ended));
     });
-    (Addr::new(sender), mailbox)
+    (Addr::new(sender), mailbox, pulse)
 }
 
-/// Starts the supervisor on this thread, which runs nothing else that could block it.
+/// Tells of the registry's end when it is dropped, which the end of its thread does, too.
+struct RegistryEnd {
+    fatal: UnboundedSender<Failure>,
+    failure: Option<Failure>,
+}
+
+impl RegistryEnd {
+    /// The registry has ended in this way.
+    fn has_come(mut self, failure: Failure) {
+        self.failure = Some(failure);
+    }
+}
+
+impl Drop for RegistryEnd {
+    fn drop(&mut self) {
+        if let Some(failure) = self.failure.take() {
+            // Nobody listens any more where the process ends already.
+            let _is_heard = self.fatal.send(failure).is_ok();
+        }
+    }
+}
+
+/// Starts the supervisor on this thread, which runs nothing else that could block it. Yields its address and its pulse.
 pub(super) fn start_supervisor(
     settings: &Settings,
     registry: &Addr<Registry>,
     fatal: UnboundedSender<Failure>,
-) -> Addr<Supervisor> {
+) -> (Addr<Supervisor>, Pulse) {
     let options = SupervisorOptions {
         lanes: settings.supervision.lanes,
         ..SupervisorOptions::default()
     };
-    Supervisor::new(options)
+    let supervisor = Supervisor::new(options)
         .notify(registry.clone().recipient())
         .notify(InventoryWatch(registry.clone()).start().recipient())
         .on_fatal(move |reason| {
             let _is_heard = fatal.send(Failure::Supervision(reason)).is_ok();
-        })
-        .start()
+        });
+    let pulse = supervisor.pulse();
+    (supervisor.start(), pulse)
 }

@@ -1,5 +1,6 @@
 //! How the process ends: by a signal, or by a failure with an exit code of its own.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -45,15 +46,52 @@ pub enum Failure {
     /// The supervisor ended, or cannot go on.
     #[error(transparent)]
     Supervision(Fatal),
+    /// The thread of an actor that must not fail is blocked.
+    #[error("{actor} has been blocked for {seconds} s")]
+    Blocked {
+        /// Whose it is.
+        actor: Vital,
+        /// For how long, in seconds.
+        seconds: u64,
+    },
+    /// Nobody can watch these two.
+    #[error("no thread for the watchdog: {0}")]
+    Watchdog(io::Error),
+}
+
+/// An actor that the monitor cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vital {
+    /// The registry.
+    Registry,
+    /// The supervisor.
+    Supervisor,
+}
+
+impl fmt::Display for Vital {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Vital::Registry => "the registry",
+            Vital::Supervisor => "the supervisor",
+        })
+    }
 }
 
 impl Failure {
     /// The process's exit code, by which Compose's log tells what ended it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Bind { .. } | Failure::ApiVersion(_) | Failure::Serve(_) | Failure::Signals(_) => 1,
+            Failure::Bind { .. }
+            | Failure::ApiVersion(_)
+            | Failure::Serve(_)
+            | Failure::Signals(_)
+            | Failure::Watchdog(_) => 1,
             Failure::Registry(_) => 3,
             Failure::Supervision(Fatal::SupervisorEnded) => 4,
+            Failure::Blocked { actor, .. } => match actor {
+                Vital::Registry => 3,
+                Vital::Supervisor => 4,
+            },
             Failure::Supervision(Fatal::LanesExhausted { .. } | Fatal::NoThread { .. }) => 5,
             Failure::SocketReplaced => 6,
         }

@@ -155,6 +155,12 @@ fn write_supervisor(text: &mut Text, supervisor: &SupervisorState) {
         "Lanes whose thread was blocked and left behind.",
         one(Some(supervisor.totals.lanes_abandoned)),
     );
+    text.family(
+        Kind::Counter,
+        "health_monitor_stalls_total",
+        "Times that the whole process stood still for over a second.",
+        one(Some(supervisor.totals.stalls)),
+    );
 }
 
 /// What kind of actor a child is: its name up to a colon, so that ten thousand probes are one series (`probe:kafka` is a
