@@ -84,6 +84,7 @@ for purpose in "$@"; do
       want_file /usr/share/java/zookeeper.jar libzookeeper-java
       want_file /usr/share/java/slf4j-simple.jar libslf4j-java
       is_static /bin/busybox || packages+=(busybox-static)
+      compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || packages+=(libfaketime)
       ;;
     peers)
       want_command jq jq

@@ -6,13 +6,14 @@ use health_monitor_test_support::exposition::Exposition;
 use health_monitor_test_support::stack::monitor::Monitor;
 
 /// Those that grow when something breaks, and not otherwise.
-const TELLING: [&str; 8] = [
+const TELLING: [&str; 9] = [
     "health_check_failure_total",
     "health_check_error_total",
     "health_monitor_container_starts_total",
     "health_monitor_actor_restarts_total",
     "health_monitor_actors_given_up",
     "health_monitor_lanes_abandoned_total",
+    "health_monitor_stalls_total",
     "health_monitor_outcomes_dropped_total",
     "health_monitor_docker_event_reconnects_total",
 ];

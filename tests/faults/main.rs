@@ -6,6 +6,7 @@
 //! cargo test --test faults -- --all           every fault, as `make faults` runs them
 //! cargo test --test faults -- TEXT...         the faults whose group or name holds one of these texts
 //! cargo test --test faults -- --list          their names
+//! faults --monitor CONFIG                     not the suite, but the monitor whose own parts can be broken (misbehaving.rs)
 //! ```
 //!
 //! The stack is the one that `make test` and `make faults` bring up, in a box: an engine may be stopped there.
@@ -13,20 +14,33 @@
 #![expect(clippy::expect_used, reason = "a fault that cannot go on says where")]
 
 mod bystanders;
+mod configuration;
 mod engine;
 mod evidence;
 mod fault;
+mod itself;
+mod listener;
+mod long_run;
+mod misbehaving;
 mod selection;
 mod services;
 mod suite;
 mod table;
+mod time;
+mod watch;
 
 use std::process::ExitCode;
 
 use selection::Selection;
 
 fn main() -> ExitCode {
-    let selection = match Selection::of(std::env::args().skip(1)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [option, configuration] = &arguments[..]
+        && option == "--monitor"
+    {
+        return misbehaving::main(configuration);
+    }
+    let selection = match Selection::of(arguments.into_iter()) {
         Ok(selection) => selection,
         Err(wrong) => {
             eprintln!("{wrong}");

@@ -10,17 +10,21 @@ use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use crate::bystanders::Bystanders;
-use crate::engine;
 use crate::evidence::Evidence;
 use crate::fault::{Fault, Scene};
-use crate::services;
 use crate::table::{Row, Table};
+use crate::{engine, itself, long_run, services, time};
 
 /// Every fault, in the order in which they are run.
 pub(crate) fn all() -> Vec<Fault> {
-    let mut faults = services::faults();
-    faults.extend(engine::faults());
-    faults
+    let groups = [
+        services::faults(),
+        engine::faults(),
+        itself::faults(),
+        time::faults(),
+        long_run::faults(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
 /// Runs these faults, prints the table, and tells whether all passed.

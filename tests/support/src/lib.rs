@@ -13,6 +13,7 @@ pub mod authority;
 pub mod exposition;
 pub mod gate;
 pub mod json;
+pub mod local;
 pub mod name_server;
 pub mod process;
 pub mod proxy;

@@ -28,9 +28,14 @@ struct Own {
 impl Monitor {
     /// One that runs already.
     pub fn at(url: &str) -> Self {
+        Self::with_client(url, reqwest::Client::builder().timeout(seconds(10)).build().unwrap())
+    }
+
+    /// One that runs already, asked by this client.
+    pub fn with_client(url: &str, client: reqwest::Client) -> Self {
         Self {
             url: url.to_owned(),
-            client: reqwest::Client::builder().timeout(seconds(10)).build().unwrap(),
+            client,
             own: None,
         }
     }

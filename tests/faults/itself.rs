@@ -1,0 +1,25 @@
+//! What goes wrong in the monitor itself.
+
+mod actors;
+mod broken;
+mod checks;
+mod clients;
+mod clock;
+mod ends;
+mod exhausted;
+
+use crate::fault::Fault;
+
+const GROUP: &str = "itself";
+
+pub(crate) fn faults() -> Vec<Fault> {
+    let parts = [
+        checks::faults(),
+        actors::faults(),
+        exhausted::faults(),
+        clock::faults(),
+        clients::faults(),
+        ends::faults(),
+    ];
+    parts.into_iter().flatten().collect()
+}
