@@ -2,8 +2,8 @@
 //!
 //! # Layout
 //!
-//! - [`server`]: the HTTP server and its limits; [`routes`]: which path is which resource, and which key it needs;
-//!   [`access`]: who asks.
+//! - [`server`]: the HTTP server and its limits; [`turnstile`]: how much of a connection is read ahead; [`routes`]: which
+//!   path is which resource, and which key it needs; [`access`]: who asks.
 //! - [`state`]: what handlers ask: the registry for its snapshot, and the other actors for what they show of themselves.
 //! - [`error`]: the one error type, and the one place where it becomes HTTP.
 //! - [`wire`]: how times and other small things are written in JSON; [`query`]: how a query is read; [`rendered`]: what
@@ -29,6 +29,7 @@ mod rendered;
 mod routes;
 mod server;
 mod state;
+mod turnstile;
 mod wire;
 
 pub use error::ApiError;

@@ -1,5 +1,7 @@
 //! What every request passes before it reaches its resource, and every answer on its way out.
 
+use std::rc::Rc;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -8,14 +10,18 @@ use actix_web::{Error, ResponseError, web};
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::turnstile::Turnstile;
 use super::{ApiError, Limits};
 
-/// Writes one line for each request.
+/// Lets the connection's next request in, and writes one line for each.
 pub(super) async fn log(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
+    if let Some(turnstile) = request.conn_data::<Rc<Turnstile>>() {
+        turnstile.taken();
+    }
     let response = next.call(request).await?;
     let request = response.request();
     debug!(

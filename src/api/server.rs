@@ -1,13 +1,18 @@
 //! The HTTP server and its limits.
 
+use std::future::ready;
 use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::dev::{AppConfig, Extensions, Server, fn_service};
 use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
-use actix_web::{App, HttpServer, web};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, web};
 
+use super::turnstile::Guarded;
 use super::{ApiState, access, guard, routes};
 
 /// How much a client may ask of the server.
@@ -22,6 +27,8 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How long a client may take to send a request's head.
     pub request_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub write_timeout: Duration,
     /// How long a client may take to close a connection.
     pub disconnect_timeout: Duration,
     /// How long requests under way may take to end at shutdown, in whole seconds.
@@ -53,17 +60,37 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Resu
             .wrap(from_fn(guard::log))
     };
     let workers = limits.workers.max(1);
-    let server = HttpServer::new(app)
+    let server = Server::build()
         .workers(workers)
-        .max_connections(limits.connections.div_ceil(workers))
-        // Else a compressed answer, which goes out in several pieces, waits 40 ms for the client to acknowledge the first.
-        .tcp_nodelay(true)
-        .keep_alive(limits.keep_alive)
-        .client_request_timeout(limits.request_timeout)
-        .client_disconnect_timeout(limits.disconnect_timeout)
+        .max_concurrent_connections(limits.connections.div_ceil(workers))
         .shutdown_timeout(limits.shutdown_timeout.as_secs())
-        .disable_signals()
-        .listen(listener)?;
+        .disable_signals();
+    let shutdown = server.graceful_shutdown_signal();
+    // Put together by hand, for `HttpServer` would not let the turnstile stand between the socket and the protocol.
+    let server = server.listen("api", listener, move || {
+        let write_timeout = limits.write_timeout;
+        let shutdown = shutdown.clone();
+        let http = HttpService::build()
+            .keep_alive(limits.keep_alive)
+            .client_request_timeout(limits.request_timeout)
+            .client_disconnect_timeout(limits.disconnect_timeout)
+            .graceful_shutdown_signal(move || {
+                let shutdown = shutdown.clone();
+                async move { shutdown.notified().await }
+            })
+            .on_connect_ext(|stream: &Guarded<TcpStream>, data: &mut Extensions| {
+                data.insert(stream.turnstile());
+            });
+        let app = app().into_factory().map_err(|error| error.error_response());
+        let guarded = move |stream: TcpStream| {
+            let peer = stream.peer_addr().ok();
+            // Else a compressed answer, which goes out in several pieces, waits 40 ms for the client to acknowledge the
+            // first. A connection that cannot be told so is only slower.
+            let _is_told = stream.set_nodelay(true).is_ok();
+            ready(Ok((Guarded::new(stream, write_timeout), peer)))
+        };
+        fn_service(guarded).and_then(http.h1(map_config(app, |()| AppConfig::default())))
+    })?;
     Ok(server.run())
 }
 
@@ -88,6 +115,7 @@ impl Default for Limits {
             connections: 1_536,
             keep_alive: Duration::from_secs(75),
             request_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(30),
             disconnect_timeout: Duration::from_secs(1),
             shutdown_timeout: Duration::from_secs(5),
             uri: 2_048,

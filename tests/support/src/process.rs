@@ -69,9 +69,14 @@ impl Process {
         &self.said
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("the server has ended")
+    }
+
     /// Sends a signal by its name, such as `STOP`.
     pub async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("the server has ended");
+        let id = self.id();
         let status = Command::new("kill")
             .arg(format!("-{name}"))
             .arg(id.to_string())

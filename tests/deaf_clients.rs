@@ -1,0 +1,161 @@
+//! Clients that ask and never read, against the real process: what they cost, and how long.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
+
+#[cfg(test)]
+mod support {
+    pub(crate) mod server;
+    pub(crate) mod snapshot;
+}
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use health_monitor::api::{ApiState, Limits, Settings};
+use health_monitor_test_support::process::{Process, free_port};
+use support::server::{TestServer, telling};
+use support::snapshot::{service, snapshot};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// Connections that ask and never read.
+const DEAF: usize = 100;
+
+/// Requests that each of them sends without waiting for an answer.
+const AHEAD: usize = 1_000;
+
+/// Memory that all of them together may cost, in KiB: 400 KiB each. Half of it is what the operating system's buffers make
+/// possible on both sides of a connection, 128 KiB what `actix-http` may have read.
+const MAY_COST: u64 = 40 * 1024;
+
+/// Longest that anything here may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn resident_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Asks on a connection of its own, and reads to the end.
+fn answer(address: SocketAddr, path: &str) -> String {
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        connection,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// Sends so many requests, or as many as the other side takes, and reads nothing.
+fn deaf(address: SocketAddr, request: &str) -> TcpStream {
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.set_nonblocking(true).unwrap();
+    let requests = request.repeat(AHEAD);
+    let mut rest = requests.as_bytes();
+    while !rest.is_empty() {
+        match connection.write(rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    connection
+}
+
+#[tokio::test]
+async fn clients_that_send_ahead_and_never_read_cost_little_memory() {
+    let folder = TempDir::new().unwrap();
+    let port = free_port();
+    let mut settings = format!("[server]\nbind = \"127.0.0.1:{port}\"\n[docker]\nenabled = false\n");
+    for number in 0..300 {
+        write!(
+            settings,
+            "[services.service-{number}]\ncheck = \"tcp\"\ncontainer = \"\"\naddress = \"127.0.0.1:1\"\ninterval = \"1h\"\n"
+        )
+        .unwrap();
+    }
+    let file = folder.path().join("monitor.toml");
+    std::fs::write(&file, settings).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_health-monitor"));
+    command.env_clear().arg("run").arg("--config").arg(&file);
+    let monitor = Process::start(command, "monitor started").await;
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    for request in [
+        // One with everything that a client may say, and the shortest that there is.
+        "GET /containers HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nUser-Agent: test\r\n\r\n",
+        "GET /health HTTP/1.1\r\n\r\n",
+    ] {
+        // So that what the first answers cost is not taken for what the deaf ones do.
+        for _ in 0..20 {
+            answer(address, "/health");
+        }
+        let before = resident_kib(monitor.id());
+        let connections: Vec<TcpStream> = (0..DEAF).map(|_| deaf(address, request)).collect();
+        let mut most = 0;
+        for _ in 0..100 {
+            assert!(answer(address, "/livez").starts_with("HTTP/1.1 200"));
+            most = most.max(resident_kib(monitor.id()));
+        }
+        let cost = most.saturating_sub(before);
+        println!("{DEAF} connections with {AHEAD} requests each cost {cost} KiB beside {before} KiB");
+        assert!(cost < MAY_COST, "{DEAF} deaf clients cost {cost} KiB");
+        drop(connections);
+    }
+}
+
+#[actix_web::test]
+async fn requests_that_were_sent_ahead_are_all_answered_in_their_order() {
+    let server = TestServer::of(snapshot().service(service("kafka")).build());
+    let address = server.address;
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        let requests: String = (0..200)
+            .map(|n| format!("GET /nothing-{n} HTTP/1.1\r\nHost: x\r\n\r\n"))
+            .collect();
+        connection.write_all(requests.as_bytes()).unwrap();
+        connection
+            .write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        let mut answers = String::new();
+        connection.read_to_string(&mut answers).unwrap();
+        answers
+    });
+    let answers = timeout(PATIENCE, reading).await.unwrap().unwrap();
+    let mut from = 0;
+    for number in 0..200 {
+        let named = format!("'/nothing-{number}'");
+        let at = answers[from..].find(&named);
+        from += at.unwrap_or_else(|| panic!("no answer to {named} where it should come"));
+    }
+    assert_eq!(answers.matches("HTTP/1.1 404").count(), 200);
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), 1);
+}
+
+#[actix_web::test]
+async fn who_never_reads_does_not_keep_a_place_for_ever() {
+    let many = (0..2_000).fold(snapshot(), |all, n| all.service(service(&format!("service-{n}"))));
+    let limits = Limits {
+        workers: 1,
+        connections: 4,
+        write_timeout: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let server = TestServer::limited(ApiState::new(Settings::default(), telling(many.build())), limits);
+    let address = server.address;
+    let places: Vec<TcpStream> = (0..4)
+        .map(|_| deaf(address, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"))
+        .collect();
+    let asking = tokio::task::spawn_blocking(move || answer(address, "/livez"));
+    let answer = timeout(PATIENCE, asking).await.expect("nobody made place").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(places);
+}
