@@ -12,6 +12,8 @@ mod decide;
 #[cfg(test)]
 mod fixtures;
 mod flapping;
+#[cfg(test)]
+mod histories;
 mod human;
 mod incarnation;
 pub mod intensity;

@@ -148,7 +148,8 @@ impl Breaker {
     /// Open until a trial that does not come sooner than a closed breaker's cycle would.
     fn open(failed_trials: u32, spec: &ServiceSpec, now: Moment, random: f64) -> Self {
         let jitter = 1.0 - JITTER + 2.0 * JITTER * random.clamp(0.0, 1.0);
-        let pause = PAUSES.ceiling(failed_trials).max(spec.interval).mul_f64(jitter);
+        // The interval is held against it last: jitter must not make a broken service's trial come before its cycle would.
+        let pause = PAUSES.ceiling(failed_trials).mul_f64(jitter).max(spec.interval);
         Breaker::Open {
             failed_trials,
             next_trial: now.mono + pause,
@@ -198,10 +199,24 @@ mod tests {
             interval: seconds(3_600),
             ..spec()
         };
-        let mut breaker = Breaker::Closed;
         let now = start();
-        breaker.failed(&hourly, true, OPENS_AFTER, now, MIDDLE);
-        assert_eq!(breaker.not_before(), Some(now.mono + seconds(3_600)));
+        for random in [0.0, MIDDLE, 1.0] {
+            let mut breaker = Breaker::Closed;
+            breaker.failed(&hourly, true, OPENS_AFTER, now, random);
+            assert_eq!(breaker.not_before(), Some(now.mono + seconds(3_600)));
+        }
+    }
+
+    #[test]
+    fn jitter_does_not_bring_a_trial_before_the_interval() {
+        let spec = ServiceSpec {
+            interval: seconds(30),
+            ..spec()
+        };
+        let now = start();
+        let mut breaker = Breaker::Closed;
+        breaker.failed(&spec, true, OPENS_AFTER, now, 0.0);
+        assert_eq!(breaker.not_before(), Some(now.mono + seconds(30)), "and not 24 s");
     }
 
     #[test]

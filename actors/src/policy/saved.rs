@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::model::{Moment, ServiceSpec};
 
@@ -19,12 +20,16 @@ use super::thresholds::Streaks;
 pub struct SavedPolicy {
     saved_at: Timestamp,
     incarnation: Option<Incarnation>,
+    counts_for: Option<Duration>,
     fresh: bool,
     start_period_left: Option<Duration>,
     streaks: Streaks,
     breaker: Option<SavedBreaker>,
     flapping: FlapWindow,
     heard_ago: Option<Duration>,
+    was_unmeasured: bool,
+    /// From the saving to a tick of the schedule's phase, which may have passed.
+    tick_in: Option<SignedDuration>,
 }
 
 /// A breaker that is not closed. A trial under way is lost with the process, so it is due again at once.
@@ -37,6 +42,7 @@ struct SavedBreaker {
 impl PolicyState {
     /// The state as it is now, for [`PolicyState::restore`].
     pub fn save(&self, now: Moment) -> SavedPolicy {
+        let age = |at: Instant| now.mono.saturating_duration_since(at);
         let breaker = match self.breaker {
             Breaker::Closed => None,
             Breaker::Open {
@@ -54,6 +60,7 @@ impl PolicyState {
         SavedPolicy {
             saved_at: now.wall,
             incarnation: self.incarnation.clone(),
+            counts_for: self.counts_from.map(age),
             fresh: self.fresh,
             start_period_left: self
                 .start_period
@@ -62,7 +69,11 @@ impl PolicyState {
             streaks: self.streaks.clone(),
             breaker,
             flapping: self.flapping.clone(),
-            heard_ago: self.last_heard.map(|heard| now.mono.saturating_duration_since(heard)),
+            heard_ago: self.last_heard.map(age),
+            was_unmeasured: self.was_unmeasured,
+            tick_in: self
+                .anchor
+                .map(|anchor| signed(anchor.saturating_duration_since(now.mono)) - signed(age(anchor))),
         }
     }
 
@@ -93,10 +104,18 @@ impl PolicyState {
     pub fn restore(saved: SavedPolicy, now: Moment) -> Self {
         let elapsed = now.since_wall(saved.saved_at);
         let deadline = |left: Duration| now.mono + left.saturating_sub(elapsed);
+        // A machine that runs for a shorter time than the state is old has no such moment.
+        let past = |ago: Duration| now.mono.checked_sub(ago.saturating_add(elapsed));
+        let tick = |tick_in: SignedDuration| {
+            let length = tick_in.unsigned_abs();
+            match tick_in.is_negative() {
+                true => past(length),
+                false => past(Duration::ZERO).and_then(|saved_at| saved_at.checked_add(length)),
+            }
+        };
         Self {
             incarnation: saved.incarnation,
-            // No cycle of before is under way.
-            counts_from: None,
+            counts_from: saved.counts_for.map(|counts_for| past(counts_for).unwrap_or(now.mono)),
             fresh: saved.fresh,
             start_period: StartPeriod {
                 ends: saved.start_period_left.map(deadline),
@@ -113,11 +132,13 @@ impl PolicyState {
                 },
             },
             flapping: saved.flapping,
-            was_unmeasured: false,
-            anchor: None,
-            last_heard: saved
-                .heard_ago
-                .map(|ago| now.mono.checked_sub(ago.saturating_add(elapsed)).unwrap_or(now.mono)),
+            was_unmeasured: saved.was_unmeasured,
+            anchor: saved.tick_in.and_then(tick),
+            last_heard: saved.heard_ago.map(|ago| past(ago).unwrap_or(now.mono)),
         }
     }
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
