@@ -7,13 +7,14 @@
 #   make faults       every fault that the monitor must live through, injected into the real stack (over an hour)
 #   make check        the part of it that needs no stack
 #   make bench        what it costs and how fast it answers, beside peers (over an hour); PARTS="cost start" takes a part
+#   make fuzz         tries what others may send for FUZZ_SECONDS (600), from another seed each time
 #   make stack-up     the stack that the integration tests use, kept up for work on them
 #   make stack-down   removes it
 #
 # NO_INSTALL=1 only says what is missing. Ports can be moved: `make demo HEALTH_MONITOR_PORT=8080`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down run test faults check bench stack-up stack-down
+.PHONY: help demo demo-down run test faults check bench fuzz stack-up stack-down
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -39,6 +40,9 @@ check:
 
 bench:
 	@bash scripts/bench.sh $(PARTS)
+
+fuzz:
+	@bash scripts/fuzz.sh
 
 stack-up:
 	@bash scripts/stack.sh up test

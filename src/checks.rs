@@ -7,6 +7,8 @@ mod deadline;
 mod dial;
 mod drive;
 mod failure;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod http;
 mod kafka;
 mod mqtt;

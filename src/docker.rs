@@ -17,6 +17,8 @@ mod counters;
 mod engine;
 mod error;
 mod event;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod hearing;
 mod inspect;
 mod inventory;

@@ -8,6 +8,8 @@ pub mod checks;
 pub mod cli;
 pub mod docker;
 mod excerpt;
+#[cfg(test)]
+mod fuzz;
 pub mod history;
 pub mod metrics;
 pub mod secret;

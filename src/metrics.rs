@@ -11,6 +11,8 @@
 //! A series whose value is not known is absent; nothing is shown as 0 that was not measured.
 
 mod containers;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod itself;
 mod process;
 mod services;

@@ -17,6 +17,8 @@ mod document;
 pub mod duration;
 mod environment;
 mod expand;
+#[cfg(test)]
+pub(crate) mod fuzz;
 pub mod key;
 mod layers;
 mod normal;

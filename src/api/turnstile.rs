@@ -171,6 +171,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 mod tests {
     use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::task::unconstrained;
 
     use super::*;
 
@@ -180,7 +181,7 @@ mod tests {
     fn let_in(guarded: &mut Guarded<tokio::io::DuplexStream>) -> String {
         let mut read = vec![0; 100_000];
         let mut all = Vec::new();
-        while let Some(length) = guarded.read(&mut read).now_or_never() {
+        while let Some(length) = unconstrained(guarded.read(&mut read)).now_or_never() {
             match length.unwrap() {
                 0 => break,
                 length => all.extend_from_slice(&read[..length]),
@@ -219,7 +220,7 @@ mod tests {
             let mut read = vec![0; size];
             let mut all = Vec::new();
             loop {
-                match guarded.read(&mut read).now_or_never() {
+                match unconstrained(guarded.read(&mut read)).now_or_never() {
                     Some(length) => match length.unwrap() {
                         0 => break,
                         length => all.extend_from_slice(&read[..length]),

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::EventsOptions;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// How far back events are asked for again when a stream is opened: their order is not quite that of their times.
+const OVERLAP: SignedDuration = SignedDuration::from_secs(1);
 
 /// Events that are asked for. Never `exec_*`: a HEALTHCHECK makes three of those at each run.
 const ACTIONS: [&str; 14] = [
@@ -136,6 +139,11 @@ impl Event {
             id: id.into(),
             kind,
         })
+    }
+
+    /// From when on to ask for events again after this one, where it was `since` before.
+    pub(super) fn ask_again_from(&self, since: Timestamp) -> Timestamp {
+        self.at.checked_sub(OVERLAP).map_or(since, |from| since.max(from))
     }
 }
 

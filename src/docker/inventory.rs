@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use health_monitor_actors::model::{ContainerStatus, EngineState};
 use health_monitor_actors::registry::{Containers, EngineChanged, InProject};
 use health_monitor_actors::supervisor::Heart;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -22,9 +22,6 @@ use super::{Endpoint, Engine, EngineError, RequestResult, Settings};
 
 /// First pause before another attempt to reach the engine; doubles with every failure.
 const RECONNECT_MIN: Duration = Duration::from_millis(250);
-
-/// How far back events are asked for again when a stream is opened: their order is not quite that of their times.
-const OVERLAP: SignedDuration = SignedDuration::from_secs(1);
 
 /// When the list is read for the second time. The engine answers before it has subscribed to its own events, and its
 /// clock may not be ours.
@@ -330,7 +327,7 @@ impl Follower {
     fn happened(&mut self, event: &Event) {
         if self.seen.is_new(event) {
             self.engine.counters().count_event();
-            self.since = self.since.max(event.at - OVERLAP);
+            self.since = event.ask_again_from(self.since);
             self.book.event(event);
         }
     }

@@ -54,7 +54,8 @@ pub(super) fn environment(variables: &[String], policy: EnvironmentShown) -> Vec
         EnvironmentShown::All => variable.clone(),
         EnvironmentShown::Names => name_of(variable).to_owned(),
         EnvironmentShown::Redacted => match variable.split_once('=') {
-            Some((name, value)) => format!("{name}={}", named(name, value)),
+            // What is before the first `=` is no name where somebody put a whole command line.
+            Some((name, value)) => format!("{}={}", text(name), named(name, value)),
             None => text(variable),
         },
     });

@@ -94,7 +94,7 @@ fn over_networks(
     count: impl Fn(&ContainerNetworkStats) -> Option<u64>,
 ) -> Option<u64> {
     let networks = networks.filter(|networks| !networks.is_empty())?;
-    Some(networks.values().filter_map(count).sum())
+    Some(total(networks.values().filter_map(count)))
 }
 
 fn over_blocks(entries: Option<&[ContainerBlkioStatEntry]>, operation: char) -> Option<u64> {
@@ -103,7 +103,12 @@ fn over_blocks(entries: Option<&[ContainerBlkioStatEntry]>, operation: char) -> 
         let first = entry.op.as_deref().and_then(|name| name.chars().next());
         first.is_some_and(|first| first.eq_ignore_ascii_case(&operation))
     });
-    Some(wanted.filter_map(|entry| entry.value).sum())
+    Some(total(wanted.filter_map(|entry| entry.value)))
+}
+
+/// Counters of an engine that went mad add up to the largest number, and not to a panic.
+fn total(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

@@ -115,6 +115,22 @@ mod tests {
         document.places.of(&KeyPath::of(path)).to_string()
     }
 
+    /// Ten values to the power of so many levels, one line a level.
+    fn multiplied(levels: usize) -> String {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..levels {
+            let below = format!("*a{}", level - 1);
+            text.push_str(&format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(", ")));
+        }
+        text
+    }
+
+    #[test]
+    fn aliases_that_stand_for_little_are_taken() {
+        let document = parse(&multiplied(3), FileFormat::Yaml).unwrap();
+        assert_eq!(place(&document, &["a2"]), "file:3");
+    }
+
     #[test]
     fn toml_keys_have_lines() {
         let text = "# a\n[docker]\nenabled = true\n\n[services.\"my.db\"]\ncheck = \"tcp\"\nheaders = { a = \"b\" }\n";
@@ -156,6 +172,16 @@ mod tests {
             ),
             (FileFormat::Yaml, "- a\n- b\n", "1:1"),
             (FileFormat::Yaml, "a: 1\n---\nb: 1\n", "2:1 a second document"),
+            (
+                FileFormat::Yaml,
+                &format!("a:\n  {}x\n", "- ".repeat(20_000)),
+                "2:129 more than 64 tables and lists within each other",
+            ),
+            (
+                FileFormat::Yaml,
+                &multiplied(9),
+                "6:45 its aliases stand for more than 1000000 values",
+            ),
         ] {
             let Err(error) = parse(text, format) else {
                 panic!("{text:?} is a document");

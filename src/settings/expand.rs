@@ -51,7 +51,7 @@ fn expand_value(
 }
 
 /// The text with its variables replaced; `None` where it has none. `$${` stands for a plain `${`, as in Compose files.
-fn expand(text: &str, environment: &BTreeMap<String, String>) -> Result<Option<String>, String> {
+pub(super) fn expand(text: &str, environment: &BTreeMap<String, String>) -> Result<Option<String>, String> {
     let Some(first) = text.find("${") else {
         return Ok(None);
     };

@@ -71,7 +71,14 @@ fn named_values(text: &str, found: &mut Vec<Range<usize>>) {
         }
         let opens_tag = start.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'<');
         if let Some(value) = value_after(text, name, end, opens_tag) {
-            at = value.end.max(end);
+            // What quotes enclose is looked through as well: one that was left open encloses the wrong words.
+            let is_quoted = value
+                .start
+                .checked_sub(1)
+                .and_then(|before| bytes.get(before))
+                .copied()
+                .is_some_and(is_quote);
+            at = if is_quoted { value.start } else { value.end }.max(end);
             found.push(value);
         }
     }
@@ -194,15 +201,21 @@ fn word_forms(text: &str, found: &mut Vec<Range<usize>>) {
             program = Some(option);
         }
         for beginning in TOKEN_BEGINNINGS {
+            // One that begins within another is a part of it.
+            let mut from = word.start;
             for (at, _) in whole.match_indices(beginning) {
                 let is_inside_a_word = at
                     .checked_sub(1)
                     .and_then(|before| whole.as_bytes().get(before))
                     .is_some_and(u8::is_ascii_alphanumeric);
                 let start = word.start + at;
+                if is_inside_a_word || start < from {
+                    continue;
+                }
                 let end = position(text.as_bytes(), start, |byte| !is_name_byte(byte)).unwrap_or(text.len());
-                if !is_inside_a_word && end - start >= TOKEN_LENGTH {
+                if end - start >= TOKEN_LENGTH {
                     found.push(start..end);
+                    from = end;
                 }
             }
         }
@@ -236,9 +249,16 @@ fn is_quote(byte: u8) -> bool {
 /// The first place from `start` on where a byte is as wanted.
 fn position(bytes: &[u8], start: usize, is_wanted: impl Fn(u8) -> bool) -> Option<usize> {
     let rest = bytes.get(start..)?;
-    rest.iter()
-        .position(|byte| is_wanted(*byte))
-        .map(|offset| start + offset)
+    let offset = rest.iter().position(|byte| is_wanted(*byte));
+    #[cfg(test)]
+    STEPS.set(STEPS.get() + offset.map_or(rest.len(), |offset| offset + 1));
+    offset.map(|offset| start + offset)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Bytes that were looked at, for the test that no text has them looked at again and again.
+    pub(super) static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// Sorted, without the empty ones, and those that touch made one.

@@ -215,3 +215,46 @@ proptest! {
         prop_assert!(twice.matches(char::is_alphanumeric).count() <= once.matches(char::is_alphanumeric).count());
     }
 }
+
+/// Whoever can choose a label or print in a HEALTHCHECK chooses what is scanned: sixteen times the text takes sixteen times
+/// the steps, and not two hundred and fifty-six times.
+#[test]
+fn no_text_takes_more_steps_than_its_length() {
+    for pattern in [
+        "sk-",
+        "ask-",
+        "key=",
+        "key='",
+        "key=\"\\\"",
+        "key \"",
+        "key \\",
+        "--key ",
+        "PRIVATE KEY-----",
+        "http://a:b/",
+        "a:@",
+        "<key>",
+        "jaas=",
+        "jaas=;",
+        "password: 'a",
+        "'",
+        "key\t\t",
+        "Bearer ",
+        "mysql -p",
+        "eyJeyJ",
+        "key=`\\'",
+        "é=",
+        "x",
+    ] {
+        let steps = |length: usize| {
+            let text = pattern.repeat(length / pattern.len());
+            let before = super::scan::STEPS.get();
+            assert!(super::text(&text).len() <= text.len() * 3);
+            super::scan::STEPS.get() - before
+        };
+        let (short, long) = (steps(4 * 1024), steps(64 * 1024));
+        assert!(
+            long < short * 20,
+            "{pattern:?}: {short} steps for 4 KiB, {long} for 64 KiB"
+        );
+    }
+}
