@@ -1,4 +1,4 @@
-//! Clients that ask and never read, against the real process: what they cost, and how long.
+//! What only the real process shows: what clients that ask and never read cost it, and on which threads it does what.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
 
@@ -70,11 +70,44 @@ fn deaf(address: SocketAddr, request: &str) -> TcpStream {
     connection
 }
 
+/// Starts the monitor with these settings; the port that it listens on comes beside it.
+async fn start(folder: &TempDir, settings: &str) -> (Process, SocketAddr) {
+    let port = free_port();
+    let file = folder.path().join("monitor.toml");
+    std::fs::write(&file, format!("[server]\nbind = \"127.0.0.1:{port}\"\n{settings}")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_health-monitor"));
+    command.env_clear().arg("run").arg("--config").arg(&file);
+    let monitor = Process::start(command, "monitor started").await;
+    (monitor, SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+/// What a check does to its lane must not hide the containers.
+#[tokio::test]
+async fn the_inventory_has_a_thread_of_its_own() {
+    let folder = TempDir::new().unwrap();
+    let settings = "[docker]\nhost = \"unix:///nowhere/docker.sock\"\n";
+    let (_monitor, address) = start(&folder, settings).await;
+    let answer = answer(address, "/internals");
+    let (_, document) = answer.split_once("\r\n\r\n").unwrap();
+    let document: serde_json::Value = serde_json::from_str(document).unwrap();
+    let supervisor = &document["supervisor"];
+    let lanes = supervisor["lanes"].as_array().unwrap();
+    let own: Vec<_> = lanes
+        .iter()
+        .filter(|lane| lane["child"] == "docker/inventory")
+        .collect();
+    assert_eq!(own.len(), 1, "{supervisor:#}");
+    assert_eq!(
+        (&own[0]["kind"], &own[0]["children"]),
+        (&"own".into(), &1.into()),
+        "{supervisor:#}"
+    );
+}
+
 #[tokio::test]
 async fn clients_that_send_ahead_and_never_read_cost_little_memory() {
     let folder = TempDir::new().unwrap();
-    let port = free_port();
-    let mut settings = format!("[server]\nbind = \"127.0.0.1:{port}\"\n[docker]\nenabled = false\n");
+    let mut settings = "[docker]\nenabled = false\n".to_owned();
     for number in 0..300 {
         write!(
             settings,
@@ -82,12 +115,7 @@ async fn clients_that_send_ahead_and_never_read_cost_little_memory() {
         )
         .unwrap();
     }
-    let file = folder.path().join("monitor.toml");
-    std::fs::write(&file, settings).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_health-monitor"));
-    command.env_clear().arg("run").arg("--config").arg(&file);
-    let monitor = Process::start(command, "monitor started").await;
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let (monitor, address) = start(&folder, &settings).await;
     for request in [
         // One with everything that a client may say, and the shortest that there is.
         "GET /containers HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nUser-Agent: test\r\n\r\n",

@@ -125,10 +125,51 @@ pub(super) async fn told_to_stop() -> Result<&'static str, Failure> {
 
 /// Ends the process in time even where this thread is blocked.
 pub(super) fn hard_limit(exit_code: u8) {
+    end_after(HARD_LIMIT, exit_code);
+}
+
+fn end_after(limit: Duration, exit_code: u8) {
     std::thread::spawn(move || {
         let (_open, never) = mpsc::channel::<()>();
-        let _elapsed = never.recv_timeout(HARD_LIMIT).is_err();
+        let _elapsed = never.recv_timeout(limit).is_err();
         tracing::warn!("something still blocks; the process ends without it");
         std::process::exit(exit_code.into());
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use tokio::process::Command;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Set in the process that is to end itself.
+    const BLOCKED: &str = "HEALTH_MONITOR_TEST_BLOCKED";
+
+    /// What would end where its own thread could only wait: the process that this test starts of itself.
+    #[tokio::test]
+    async fn a_process_that_blocks_ends_in_time_and_with_its_own_exit_code() {
+        let failure = Failure::Supervision(Fatal::SupervisorEnded);
+        if std::env::var_os(BLOCKED).is_some() {
+            end_after(Duration::from_millis(100), failure.exit_code());
+            let (_open, never) = mpsc::channel::<()>();
+            // Far longer than the test waits for it.
+            never.recv_timeout(HARD_LIMIT * 60).unwrap_err();
+        }
+        let mut itself = Command::new(std::env::current_exe().unwrap());
+        itself
+            .args([
+                "--exact",
+                "app::end::tests::a_process_that_blocks_ends_in_time_and_with_its_own_exit_code",
+            ])
+            .env(BLOCKED, "yes")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        let status = timeout(HARD_LIMIT * 6, itself.status()).await.unwrap().unwrap();
+        assert_eq!(status.code(), Some(4));
+    }
 }

@@ -37,3 +37,49 @@ impl Handler<ChildEvent> for InventoryWatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use health_monitor_actors::registry::GetSnapshot;
+    use health_monitor_actors::supervisor::Exit;
+
+    use super::*;
+
+    fn exited(name: &str, next: Next) -> ChildEvent {
+        ChildEvent {
+            name: name.into(),
+            run: 7,
+            kind: ChildEventKind::Exited {
+                exit: Exit::Panicked("boom".to_owned()),
+                next,
+            },
+        }
+    }
+
+    #[actix::test]
+    async fn an_inventory_that_is_given_up_makes_the_engine_down_and_nothing_else_does() {
+        let registry = Registry::new(None, EngineState::Up).start();
+        let watch = InventoryWatch(registry.clone()).start();
+        let (restart, give_up) = (
+            Next::Restart { after: Duration::ZERO },
+            Next::GiveUp {
+                retry_after: Duration::from_secs(300),
+            },
+        );
+        for harmless in [exited(INVENTORY, restart), exited("docker/stats", give_up)] {
+            watch.send(harmless).await.unwrap();
+            let engine = registry.send(GetSnapshot).await.unwrap().engine.clone();
+            assert_eq!(engine, EngineState::Up);
+        }
+        watch.send(exited(INVENTORY, give_up)).await.unwrap();
+        match &registry.send(GetSnapshot).await.unwrap().engine {
+            EngineState::Down { reason, .. } => assert_eq!(
+                reason,
+                "the inventory fails again and again: it panicked: boom; the next try is in 300 s"
+            ),
+            other => panic!("the engine is {other:?}"),
+        }
+    }
+}
