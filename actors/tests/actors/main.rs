@@ -9,6 +9,8 @@ mod fixtures;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod recording;
 #[cfg(test)]
 mod registry;
