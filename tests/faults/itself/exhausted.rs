@@ -24,7 +24,7 @@ const ROOM: u64 = 64;
 
 pub(super) fn faults() -> Vec<Fault> {
     vec![
-        Fault::new(GROUP, "clients want every descriptor", clients_want_descriptors).short(),
+        Fault::new(GROUP, "clients want every descriptor", clients_want_descriptors),
         Fault::new(GROUP, "the disk of the log is full", disk_full),
         Fault::new(GROUP, "no output can be written from the start", no_output).short(),
     ]
