@@ -8,7 +8,7 @@ use super::{Registry, Restore, TakeUnsaved};
 use crate::model::{Container, Moment, ServiceName, ServiceSpec, Status};
 use crate::policy::SavedPolicy;
 
-/// What is known of a service, for a registry that begins: see [`Restore`](super::Restore).
+/// What is known of a service, for a registry that begins: see [`Restore`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SavedService {
     /// Which service.
