@@ -123,8 +123,10 @@ impl Row {
 
     /// Everything is there that was to be measured: a value for each run, and a ratio where there is something to compare.
     pub(crate) fn is_complete(&self) -> bool {
-        let is_measured = !self.values.is_empty() && self.values.iter().all(|value| value.is_finite());
-        self.not_run.is_some() || (is_measured && self.reference.is_none() == self.ratio().is_none())
+        let is_measured = |values: &[f64]| !values.is_empty() && values.iter().all(|value| value.is_finite());
+        // Nothing is a figure too, as of a lateness, although there is no ratio to it.
+        let has_reference = |reference: &Reference| is_measured(&reference.values);
+        self.not_run.is_some() || (is_measured(&self.values) && self.reference.as_ref().is_none_or(has_reference))
     }
 
     /// Its cells: what, target, this run, reference, ratio, verdict.
