@@ -2,12 +2,19 @@
 
 use std::io::{self, IsTerminal};
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{Log, LogFormat};
 
 /// The variable whose level or filter wins over the settings, such as `debug` or `info,health_monitor::docker=trace`.
 pub const FILTER_VARIABLE: &str = "RUST_LOG";
+
+/// The engine's client, which writes down every answer of the engine, with the secrets of every container.
+const TALKATIVE: &str = "bollard";
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +56,16 @@ pub fn start(log: &Log, filter: Option<&str>) -> Result<(), TelemetryError> {
         // It would tell of a line that cannot be written, as on a full disk, with `eprintln!`, which panics there.
         .log_internal_errors(false);
     let started = if to_person {
-        builder.with_ansi(io::stderr().is_terminal()).try_init()
+        let log = builder.with_ansi(io::stderr().is_terminal()).finish();
+        log.with(filter_fn(may_be_shown)).try_init()
     } else {
-        builder.json().flatten_event(true).try_init()
+        let log = builder.json().flatten_event(true).finish();
+        log.with(filter_fn(may_be_shown)).try_init()
     };
     started.map_err(|_twice| TelemetryError::StartedTwice)
+}
+
+/// Whatever filter is asked for, what repeats the engine's answers is not written.
+fn may_be_shown(metadata: &Metadata<'_>) -> bool {
+    !metadata.target().starts_with(TALKATIVE) || *metadata.level() <= Level::INFO
 }
