@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the monitor costs and how fast it answers: every figure of docs/performance.md, in one table and as JSON
+# What the monitor costs and how fast it answers: one table, and the same as JSON
 # (target/bench/results.json). Takes an hour and a quarter; ends by itself.
 #
 #   bench.sh [PART...]   cost, answering, noticing, share, start, nine; without any, all of them
@@ -8,7 +8,7 @@
 # holds the text. COLD_BUILD=0 leaves out the cold build (ten minutes). A peer is taken from the path, or from where
 # BLACKBOX_EXPORTER or GATUS says; one that is not there is said to be not run.
 set -euo pipefail
-bash "$(dirname "${BASH_SOURCE[0]}")/prepare.sh" build engine peers
+bash "$(dirname "${BASH_SOURCE[0]}")/prepare.sh" build engine box peers
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

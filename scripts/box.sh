@@ -17,8 +17,7 @@ box=$state/box
 
 outside() {
   ((EUID == 0)) || fail "a machine inside this one needs root (unshare)"
-  has unshare || fail "unshare is missing: install util-linux"
-  bash scripts/prepare.sh engine
+  bash scripts/prepare.sh engine box
   mkdir -p "$box"
   local lock socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
   [[ $socket == unix://* ]] || fail "images are copied from an engine on this machine only, not from DOCKER_HOST=$socket"

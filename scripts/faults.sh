@@ -3,7 +3,7 @@
 #
 #   faults.sh [ARGUMENT...]   the arguments are those of the suite (tests/faults/main.rs); without any, every fault is run
 set -euo pipefail
-bash "$(dirname "${BASH_SOURCE[0]}")/prepare.sh" build engine servers
+bash "$(dirname "${BASH_SOURCE[0]}")/prepare.sh" build engine box servers
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Sees to it that what the named purposes need is there, and says what it installs.
 #
-#   prepare.sh [build] [engine] [images] [checks] [servers]
+#   prepare.sh [build] [engine] [box] [images] [checks] [servers] [peers]
 #
 #   build    compiler and headers for the crates
 #   engine   a Docker engine with Compose v2 and BuildKit
+#   box      what a machine inside this one is made with
 #   images   what the stand-ins for official images are made with
 #   checks   the programs of the fast gates
 #   servers  the real servers that the integration tests start for themselves
@@ -60,6 +61,13 @@ for purpose in "$@"; do
       fi
       want_plugin compose
       want_plugin buildx
+      ;;
+    box)
+      # An engine of its own, also where the one that answers is not this machine's.
+      want_command dockerd docker.io
+      want_command iptables iptables
+      want_command ip iproute2
+      want_command unshare util-linux
       ;;
     images)
       want_command debootstrap debootstrap

@@ -2,7 +2,7 @@
 # Everything that must pass: the gates of check.sh, then the integration tests against the real stack. What this script starts
 # it stops again, whatever happens in between.
 set -euo pipefail
-bash "$(dirname "${BASH_SOURCE[0]}")/prepare.sh" build checks engine servers
+bash "$(dirname "${BASH_SOURCE[0]}")/prepare.sh" build checks engine box servers
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
