@@ -1,5 +1,4 @@
-//! Docker's share: what the monitor costs the engine, beside `docker stats` and beside reading the cgroups' files as cAdvisor
-//! does, which costs the engine nothing and its reader what the table says.
+//! Docker's share: what the monitor costs the engine, beside what `docker stats` does.
 
 use std::process::Stdio;
 use std::time::Duration;
