@@ -2,12 +2,19 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use crate::settings::{Log, LogFormat};
 
 /// The variable whose level or filter wins over the settings, such as `debug` or `info,health_monitor::docker=trace`.
 pub const FILTER_VARIABLE: &str = "RUST_LOG";
+
+/// Libraries that log the documents that they receive.
+const TALKATIVE: [&str; 1] = ["bollard"];
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +50,22 @@ pub fn start(log: &Log, filter: Option<&str>) -> Result<(), TelemetryError> {
         LogFormat::Json => false,
         LogFormat::Auto => io::stderr().is_terminal(),
     };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(io::stderr);
-    let started = if to_person {
-        builder.with_ansi(io::stderr().is_terminal()).try_init()
+    let layer = fmt::layer().with_writer(io::stderr);
+    let layer = if to_person {
+        layer.with_ansi(io::stderr().is_terminal()).boxed()
     } else {
-        builder.json().flatten_event(true).try_init()
+        layer.json().flatten_event(true).boxed()
     };
+    let started = registry()
+        .with(parsed)
+        .with(layer.with_filter(filter_fn(may_be_shown)))
+        .try_init();
     started.map_err(|_twice| TelemetryError::StartedTwice)
+}
+
+/// Whatever level is asked for, a library that writes down what passes through it is not heard below `info`: the engine's
+/// answers hold the secrets of every container.
+fn may_be_shown(metadata: &Metadata<'_>) -> bool {
+    let is_talkative = TALKATIVE.iter().any(|library| metadata.target().starts_with(library));
+    !is_talkative || *metadata.level() <= Level::INFO
 }

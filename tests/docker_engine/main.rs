@@ -12,4 +12,6 @@ mod life;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod usage;
