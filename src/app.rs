@@ -7,6 +7,7 @@ mod end;
 mod engine;
 mod inventory_watch;
 
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,11 @@ use actix_web::dev::ServerHandle;
 use health_monitor_actors::probe::{Lateness, Probe, ProbeTools};
 use health_monitor_actors::registry::{Define, Registry};
 use health_monitor_actors::supervisor::{self, Add, ChildSpec, Placement, Shutdown, Supervisor};
+use rustls::ServerConfig;
 use tokio::sync::mpsc;
 
 use crate::access::{Access, AccessSettings};
-use crate::api::{self, ApiState, Limits};
+use crate::api::{self, ApiState, CertificateFiles, Limits, ServerCertificate};
 use crate::docker::{Audience, Engine, Inventory, Stats};
 use crate::metrics;
 use crate::settings::Settings;
@@ -71,7 +73,8 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
         Some(engine) => state.with_docker(move || engine::figures(&engine)),
         None => state,
     };
-    let server = api::serve(listener, Limits::default(), state).map_err(Failure::Serve)?;
+    let tls = server_tls(settings.server.certificate.as_ref())?;
+    let server = api::serve(listener, Limits::default(), state, tls).map_err(Failure::Serve)?;
     let handle = server.handle();
     let mut served = actix::spawn(server);
     tracing::info!(%bind, services = settings.services.len(), "monitor started");
@@ -92,6 +95,18 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
     hard_limit(end.as_ref().map_or_else(Failure::exit_code, |()| 0));
     stop(&supervisor, &handle).await;
     end
+}
+
+/// How the API speaks TLS; its certificate is followed from now on. `None` where it does without.
+fn server_tls(files: Option<&CertificateFiles>) -> Result<Option<ServerConfig>, Failure> {
+    let Some(files) = files else { return Ok(None) };
+    let certificate = Arc::new(ServerCertificate::load(files.clone())?);
+    let config = certificate
+        .server_config()
+        .map_err(io::Error::other)
+        .map_err(Failure::Serve)?;
+    actix::spawn(certificate.follow());
+    Ok(Some(config))
 }
 
 /// Containers are followed from now on, by two actors of the supervisor's.

@@ -10,6 +10,7 @@ pub mod docker;
 mod excerpt;
 pub mod history;
 pub mod metrics;
+mod pem;
 pub mod secret;
 pub mod settings;
 pub mod telemetry;

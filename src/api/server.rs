@@ -5,8 +5,10 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_web::dev::Server;
+use actix_web::http::header::{self, HeaderName};
 use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
 use actix_web::{App, HttpServer, web};
+use rustls::ServerConfig;
 
 use super::{ApiState, access, guard, routes};
 
@@ -30,16 +32,38 @@ pub struct Limits {
     pub uri: usize,
     /// Longest headers, names and values together, in bytes.
     pub headers: usize,
+    /// Longest body, in bytes.
+    pub body: usize,
+    /// How long a client may take to send it.
+    pub body_timeout: Duration,
 }
 
-/// Serves the API on a bound listener until it is stopped by its handle; it listens to no signals itself.
+/// Said with every answer: it is what its type says and nothing else, no other page shows or reads it, nobody keeps it.
+const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    (header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+];
+
+/// Who came by TLS shall come by TLS for a year.
+const STRICT_TRANSPORT: (HeaderName, &str) = (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+
+/// Serves the API on a bound listener until it is stopped by its handle, with TLS where that is configured; it listens to
+/// no signals itself.
 ///
 /// # Errors
 ///
 /// Where the listener cannot be used.
-pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Result<Server> {
+pub fn serve(listener: TcpListener, limits: Limits, state: ApiState, tls: Option<ServerConfig>) -> io::Result<Server> {
     let state = web::Data::new(state);
     let shared_limits = web::Data::new(limits.clone());
+    let with_tls = tls.is_some();
     let app = move || {
         // The last one wrapped is the first to see a request.
         App::new()
@@ -47,9 +71,10 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Resu
             .app_data(shared_limits.clone())
             .configure(routes::configure)
             .wrap(Compress::default())
-            .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")))
+            .wrap(from_fn(guard::receive))
             .wrap(from_fn(guard::limit))
             .wrap(from_fn(access::identify))
+            .wrap(security_headers(with_tls))
             .wrap(from_fn(guard::log))
     };
     let workers = limits.workers.max(1);
@@ -62,9 +87,18 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Resu
         .client_request_timeout(limits.request_timeout)
         .client_disconnect_timeout(limits.disconnect_timeout)
         .shutdown_timeout(limits.shutdown_timeout.as_secs())
-        .disable_signals()
-        .listen(listener)?;
+        .tls_handshake_timeout(limits.request_timeout)
+        .disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    };
     Ok(server.run())
+}
+
+fn security_headers(with_tls: bool) -> DefaultHeaders {
+    let headers = SECURITY_HEADERS.into_iter().chain(with_tls.then_some(STRICT_TRANSPORT));
+    headers.fold(DefaultHeaders::new(), DefaultHeaders::add)
 }
 
 // === impl Limits ===
@@ -80,6 +114,8 @@ impl Default for Limits {
             shutdown_timeout: Duration::from_secs(5),
             uri: 2_048,
             headers: 16_384,
+            body: 16_384,
+            body_timeout: Duration::from_secs(5),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::docker::InvalidApiVersion;
+use crate::settings::values::InvalidValue;
 use health_monitor_actors::supervisor::Fatal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinError;
@@ -27,6 +28,9 @@ pub enum Failure {
     /// The Docker API's version is none.
     #[error("docker.api_version: {0}")]
     ApiVersion(#[from] InvalidApiVersion),
+    /// The server's certificate cannot be used.
+    #[error("server.{0}")]
+    Certificate(#[from] InvalidValue),
     /// The HTTP server did not start, or failed.
     #[error("the http server failed: {0}")]
     Serve(io::Error),
@@ -51,7 +55,11 @@ impl Failure {
     /// The process's exit code, by which Compose's log tells what ended it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Bind { .. } | Failure::ApiVersion(_) | Failure::Serve(_) | Failure::Signals(_) => 1,
+            Failure::Bind { .. }
+            | Failure::ApiVersion(_)
+            | Failure::Certificate(_)
+            | Failure::Serve(_)
+            | Failure::Signals(_) => 1,
             Failure::Registry(_) => 3,
             Failure::Supervision(Fatal::SupervisorEnded) => 4,
             Failure::Supervision(Fatal::LanesExhausted { .. } | Fatal::NoThread { .. }) => 5,
