@@ -18,10 +18,13 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # The version that deny.toml is written for.
 cargo_deny_version=0.20.2
+# Asks the API whatever its description allows.
+schemathesis_version=4.32.5
 
 packages=()
 unpacked=()
 crates=()
+python=()
 
 want_command() {
   has "$1" || packages+=("$2")
@@ -91,8 +94,14 @@ for purpose in "$@"; do
       want_command java default-jre-headless
       want_file /usr/share/java/zookeeper.jar libzookeeper-java
       want_file /usr/share/java/slf4j-simple.jar libslf4j-java
+      want_file /usr/share/java/netty-handler.jar libnetty-java
+      want_command haproxy haproxy
       is_static /bin/busybox || packages+=(busybox-static)
       compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || packages+=(libfaketime)
+      if ! has schemathesis; then
+        python+=("schemathesis==$schemathesis_version")
+        python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+      fi
       ;;
     peers)
       want_command jq jq
@@ -103,13 +112,13 @@ for purpose in "$@"; do
   esac
 done
 
-if ((${#packages[@]} + ${#unpacked[@]} + ${#crates[@]} == 0)); then
+if ((${#packages[@]} + ${#unpacked[@]} + ${#crates[@]} + ${#python[@]} == 0)); then
   exit 0
 fi
 
 mapfile -t unpacked < <(printf '%s\n' ${unpacked[@]+"${unpacked[@]}"} | sort -u | sed '/^$/d')
 mapfile -t packages < <(printf '%s\n' ${packages[@]+"${packages[@]}"} | sort -u | sed '/^$/d')
-summary="packages: ${packages[*]:-none}; unpacked under $state: ${unpacked[*]:-none}; by cargo: ${crates[*]:-none}"
+summary="packages: ${packages[*]:-none}; unpacked under $state: ${unpacked[*]:-none}; by cargo: ${crates[*]:-none}; by pip: ${python[*]:-none}"
 [[ ${NO_INSTALL:-} != 1 ]] || fail "NO_INSTALL=1, and these are missing: $summary"
 if ((${#packages[@]} + ${#unpacked[@]} > 0)); then
   has apt-get || fail "not a Debian or Ubuntu, install by hand: $summary"
@@ -199,4 +208,13 @@ for crate in ${crates[@]+"${crates[@]}"}; do
   # profiles and features would only push out what the project itself has built.
   CARGO_TARGET_DIR=$state/crates quietly "$state/cargo-install.log" cargo install --debug --locked --root "$tools" "$crate"
   rm -rf "$state/crates"
+done
+
+for distribution in ${python[@]+"${python[@]}"}; do
+  # A folder of its own for each, so that none meets what the machine's Python has.
+  name=${distribution%%=*}
+  quietly "$state/pip.log" python3 -m venv --clear "$tools/$name"
+  quietly "$state/pip.log" "$tools/$name/bin/pip" install --disable-pip-version-check "$distribution"
+  mkdir -p "$tools/bin"
+  ln -sfn "../$name/bin/$name" "$tools/bin/$name"
 done

@@ -32,6 +32,7 @@ if (($# > 0)); then
 else
   say "the monitor's image"
   bash scripts/test-image.sh "$HEALTH_MONITOR_IMAGE"
+  bash scripts/test-socket-proxy.sh "$HEALTH_MONITOR_IMAGE"
   say "integration tests, and a smoke run of the benchmarks"
   cargo test --locked --workspace --test '*' --bench '*'
 fi

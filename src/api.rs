@@ -2,12 +2,14 @@
 //!
 //! # Layout
 //!
-//! - [`server`]: the HTTP server and its limits; [`turnstile`]: how much of a connection is read ahead; [`routes`]: which
-//!   path is which resource, and which key it needs; [`access`]: who asks.
+//! - [`server`]: the HTTP server and its limits; [`certificate`]: its certificate, where it speaks TLS; [`turnstile`]: how
+//!   much of a connection is read ahead; [`routes`]: which path is which resource, and which key it needs; [`access`]: who
+//!   asks.
 //! - [`state`]: what handlers ask: the registry for its snapshot, and the other actors for what they show of themselves.
 //! - [`error`]: the one error type, and the one place where it becomes HTTP.
 //! - [`wire`]: how times and other small things are written in JSON; [`query`]: how a query is read; [`rendered`]: what
 //!   many requests share.
+//! - [`openapi`]: what is written of all of it for programs, [`docs`]: for people.
 //! - the resources: [`index`], [`health`], [`containers`], [`exposition`] (`/metrics`), [`livez`], [`readyz`],
 //!   [`internals`].
 //!
@@ -15,7 +17,9 @@
 //! service or, beyond its limit, for an actor.
 
 mod access;
+mod certificate;
 mod containers;
+mod docs;
 mod error;
 mod exposition;
 mod guard;
@@ -23,6 +27,7 @@ mod health;
 mod index;
 mod internals;
 mod livez;
+mod openapi;
 mod query;
 mod readyz;
 mod rendered;
@@ -32,6 +37,7 @@ mod state;
 mod turnstile;
 mod wire;
 
+pub use certificate::{CertificateFiles, Look, ServerCertificate};
 pub use error::ApiError;
 pub use server::{Limits, serve};
 pub use state::{ApiState, Section, Settings};

@@ -9,6 +9,7 @@ mod engine;
 mod inventory_watch;
 mod watchdog;
 
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,11 @@ use actix_web::dev::{Server, ServerHandle};
 use health_monitor_actors::probe::{Lateness, Probe, ProbeTools};
 use health_monitor_actors::registry::{Define, Registry};
 use health_monitor_actors::supervisor::{self, Add, ChildSpec, Placement, Shutdown, Supervisor};
+use rustls::ServerConfig;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::access::{Access, AccessSettings};
-use crate::api::{self, ApiState};
+use crate::api::{self, ApiState, CertificateFiles, ServerCertificate};
 use crate::docker::{Audience, Engine, Inventory, Stats};
 use crate::metrics;
 use crate::settings::Settings;
@@ -96,7 +98,8 @@ pub fn start(settings: Settings) -> Result<Running, Failure> {
         Some(engine) => state.with_docker(move || engine::figures(&engine)),
         None => state,
     };
-    let server = api::serve(listener, descriptors::api_limits(), state).map_err(Failure::Serve)?;
+    let tls = server_tls(settings.server.certificate.as_ref())?;
+    let server = api::serve(listener, descriptors::api_limits(), state, tls).map_err(Failure::Serve)?;
     tracing::info!(%bind, services = settings.services.len(), "monitor started");
     if settings.api_keys.is_empty() && !bind.ip().is_loopback() {
         tracing::warn!(
@@ -133,6 +136,18 @@ impl Running {
         stop(&self.supervisor, &handle).await;
         end
     }
+}
+
+/// How the API speaks TLS; its certificate is followed from now on. `None` where it does without.
+fn server_tls(files: Option<&CertificateFiles>) -> Result<Option<ServerConfig>, Failure> {
+    let Some(files) = files else { return Ok(None) };
+    let certificate = Arc::new(ServerCertificate::load(files.clone())?);
+    let config = certificate
+        .server_config()
+        .map_err(io::Error::other)
+        .map_err(Failure::Serve)?;
+    actix::spawn(certificate.follow());
+    Ok(Some(config))
 }
 
 /// Containers are followed from now on, by two actors of the supervisor's.

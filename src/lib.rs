@@ -12,6 +12,7 @@ mod excerpt;
 mod fuzz;
 pub mod history;
 pub mod metrics;
+mod pem;
 pub mod secret;
 pub mod settings;
 pub mod telemetry;

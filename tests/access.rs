@@ -14,12 +14,14 @@ use std::time::Duration;
 use health_monitor::access::client::TrustedProxies;
 use health_monitor::access::key::{ApiKey, KeyHash, KeyName, Scope, Scopes, new_key};
 use health_monitor::access::{Access, AccessSettings};
-use health_monitor::api::{ApiState, Settings};
+use health_monitor::api::{ApiState, Limits, Settings};
 use health_monitor::secret::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::server::{TestServer, telling};
 use support::snapshot::{container, service, snapshot};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// In every name, image and reason of the snapshot, so that any of them would show.
@@ -304,4 +306,83 @@ async fn however_many_send_wrong_keys_a_good_one_is_answered() {
         .filter(|(_, answer)| answer.contains("\"connection\": \"close\""));
     assert!(closed.count() >= 100, "too many to let them all wait");
     assert!(took < Duration::from_secs(4), "{took:?}");
+}
+
+// === Limits and headers ===
+
+#[actix_web::test]
+async fn every_answer_bears_the_security_headers() {
+    let (keys, settings) = keys();
+    let server = server(settings);
+    for (path, key) in [
+        ("/health", Some(&keys.read)),
+        ("/nowhere", Some(&keys.read)),
+        ("/health", None),
+        ("/livez", None),
+    ] {
+        let mut request = server.client.get(server.url(path));
+        if let Some(key) = key {
+            request = request.header("X-API-Key", key.expose());
+        }
+        let response = request.send().await.unwrap();
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "no-referrer"),
+            ("cache-control", "no-store"),
+            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(response.headers()[name], value, "{path}");
+        }
+        for name in ["server", "x-powered-by", "strict-transport-security"] {
+            assert_eq!(response.headers().get(name), None, "{path}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn bodies_are_bounded_in_size_and_time_for_who_may_send_one() {
+    let (keys, settings) = keys();
+    let state = ApiState::new(Settings::default(), telling(snapshot().build()));
+    let limits = Limits {
+        body: 1_000,
+        body_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let server = TestServer::limited(state.with_access(Arc::new(Access::new(settings))), limits);
+    let send = async |key: Option<&Secret>, body: reqwest::Body| {
+        let mut request = server.client.post(server.url("/health")).body(body);
+        if let Some(key) = key {
+            request = request.header("X-API-Key", key.expose());
+        }
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+    let (status, _) = send(Some(&keys.admin), "x".repeat(1_000).into()).await;
+    assert_eq!(status, 405, "short enough to be read, and then not wanted");
+    let (status, document) = send(Some(&keys.admin), "x".repeat(1_001).into()).await;
+    assert_eq!((status, &document["status"]), (413, &json!("body_too_long")));
+    let (status, document) = send(None, "x".repeat(1_001).into()).await;
+    assert_eq!((status, document), (401, json!({ "error": "Invalid API key" })));
+
+    // Without a length, and then nothing more.
+    let head = format!(
+        "POST /health HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
+        keys.admin.expose()
+    );
+    let without_key = head.replace(keys.admin.expose(), "");
+    let endless = format!("{head}{}", format!("3e8\r\n{}\r\n", "x".repeat(1_000)).repeat(2));
+    for (sent, expected) in [
+        (format!("{head}1\r\nx\r\n"), "408"),
+        (format!("{without_key}1\r\nx\r\n"), "401"),
+        (endless, "413"),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_string(&mut answer));
+        read.await.expect("the connection ends with the answer").unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{answer}");
+    }
 }

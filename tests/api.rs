@@ -623,7 +623,7 @@ async fn the_index_lists_endpoints_that_answer() {
     let server = TestServer::of(stack.build());
     let (_, index) = server.json("/").await;
     let endpoints = index["endpoints"].as_object().unwrap();
-    assert_eq!(endpoints.len(), 8);
+    assert_eq!(endpoints.len(), 12);
     for path in endpoints.keys() {
         let path = path
             .replace("{service_name}", "kafka")

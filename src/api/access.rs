@@ -12,6 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError, web};
 use tokio::time::{Instant, sleep};
 
+use super::guard::refuse;
 use super::routes::{Endpoint, OPEN};
 use super::{ApiError, ApiState};
 use crate::access::key::Scope;
@@ -35,7 +36,7 @@ pub(super) async fn identify(
     };
     let is_open = OPEN.contains(&request.path()) || (settings.open_metrics && request.path() == "/metrics");
     if caller == Caller::Stranger && !is_open {
-        return Ok(request.into_response(ApiError::InvalidKey.error_response()));
+        return Ok(refuse(request, &ApiError::InvalidKey));
     }
     request.extensions_mut().insert(caller);
     Ok(next.call(request).await?.map_into_boxed_body())
@@ -86,7 +87,7 @@ async fn turn_away(state: &ApiState, settings: &AccessSettings, request: Service
     if consequence.is_news() {
         tracing::warn!(%client, failures = consequence.failures, "a wrong API key was sent");
     }
-    let mut answer = request.into_response(ApiError::InvalidKey.error_response());
+    let mut answer = refuse(request, &ApiError::InvalidKey);
     if !consequence.delay.is_zero() {
         match state.access.attempts.room_to_wait() {
             Some(_room) => sleep(consequence.delay).await,

@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use health_monitor_actors::model::{ContainerKey, ContainerState, EngineState, HealthVerdict, Snapshot};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::wire::{Micros, Millis};
 use super::{ApiError, ApiState, wire};
 
-pub(super) use container::get as get_container;
+pub(super) use container::{get as get_container, last_known_schema, schema as container_schema};
 
 /// The specified fields in the specified order, between what is said while Docker is away.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ContainerList<'a> {
     #[serde(flatten)]
     away: Option<Away>,
@@ -27,29 +28,32 @@ struct ContainerList<'a> {
     stale: Option<Stale<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ContainerEntry")]
 struct Entry<'a> {
     name: &'a str,
     id: &'a str,
+    #[schemars(schema_with = "crate::api::openapi::schemas::container_status")]
     status: &'static str,
     image: &'a str,
     created: Option<Millis>,
     started_at: Option<Millis>,
     ports: Vec<&'a str>,
     networks: Vec<&'a str>,
+    #[schemars(schema_with = "crate::api::openapi::schemas::health_verdict_or_null")]
     health: Option<HealthVerdict>,
     services: &'a [&'a str],
 }
 
 /// Says that what follows is not what is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Away {
     status: &'static str,
     reason: &'static str,
 }
 
 /// Since when what is shown is old, and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Stale<'a> {
     /// Null where nothing was ever known.
     stale_since: Option<Micros>,
@@ -85,6 +89,11 @@ pub(super) async fn get(state: web::Data<ApiState>) -> Result<HttpResponse, ApiE
         stale,
     };
     Ok(wire::json(status, &list))
+}
+
+/// The schema of the document.
+pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<ContainerList<'static>>()
 }
 
 /// What is said while the engine does not answer; nothing while it does, nor where the configuration does without one.

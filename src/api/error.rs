@@ -6,6 +6,7 @@ use actix::MailboxError;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::access::key::Scope;
@@ -97,6 +98,24 @@ pub enum ApiError {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// The body is longer than allowed.
+    #[error("the body is longer than the {limit} bytes that are allowed")]
+    BodyTooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The body did not come in time.
+    #[error("the body did not come within {} ms", .limit.as_millis())]
+    BodyTooSlow {
+        /// How long it was given.
+        limit: Duration,
+    },
+    /// The body cannot be read, or says what it cannot say.
+    #[error("the body cannot be read: {problem}")]
+    BadBody {
+        /// What is wrong.
+        problem: String,
+    },
     /// The client takes no form in which the answer can be sent.
     #[error("the answer can be sent as it is or as gzip, and 'Accept-Encoding' allows neither")]
     NotAcceptable,
@@ -118,16 +137,18 @@ pub enum ApiError {
 }
 
 /// The specified document of a wrong key, with the reason where there is more to say.
-#[derive(Debug, Serialize)]
-struct InvalidKeyBody {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InvalidKey")]
+pub(super) struct InvalidKeyBody {
     error: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
 /// The document of any other error.
-#[derive(Debug, Serialize)]
-struct Body {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(super) struct Body {
     status: &'static str,
     reason: String,
 }
@@ -159,7 +180,9 @@ impl ApiError {
             | ApiError::DockerDisabled { .. }
             | ApiError::NoSuchEndpoint { .. } => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
-            ApiError::BadPath { .. } | ApiError::BadParameter { .. } => "bad_request",
+            ApiError::BadPath { .. } | ApiError::BadParameter { .. } | ApiError::BadBody { .. } => "bad_request",
+            ApiError::BodyTooLong { .. } => "body_too_long",
+            ApiError::BodyTooSlow { .. } => "body_too_slow",
             ApiError::UriTooLong { .. } => "uri_too_long",
             ApiError::HeadersTooLong { .. } => "headers_too_long",
             ApiError::NotAcceptable => "not_acceptable",
@@ -178,7 +201,11 @@ impl actix_web::ResponseError for ApiError {
             | ApiError::DockerDisabled { .. }
             | ApiError::NoSuchEndpoint { .. } => StatusCode::NOT_FOUND,
             ApiError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            ApiError::BadPath { .. } | ApiError::BadParameter { .. } => StatusCode::BAD_REQUEST,
+            ApiError::BadPath { .. } | ApiError::BadParameter { .. } | ApiError::BadBody { .. } => {
+                StatusCode::BAD_REQUEST
+            }
+            ApiError::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::BodyTooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             ApiError::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             ApiError::HeadersTooLong { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ApiError::NotAcceptable => StatusCode::NOT_ACCEPTABLE,

@@ -1,13 +1,16 @@
 //! What every request passes before it reaches its resource, and every answer on its way out.
 
+use std::future::ready;
 use std::rc::Rc;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError, web};
-use tokio::time::Instant;
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
+use futures_util::stream::{self, LocalBoxStream, StreamExt};
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::turnstile::Turnstile;
@@ -42,7 +45,7 @@ pub(super) async fn limit(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     if let Err(error) = check(&request, &limits) {
-        return Ok(request.into_response(error.error_response()));
+        return Ok(refuse(request, &error));
     }
     let response = next.call(request).await?.map_into_boxed_body();
     if response.status() == StatusCode::NOT_ACCEPTABLE {
@@ -50,6 +53,72 @@ pub(super) async fn limit(
     }
     Ok(response)
 }
+
+/// Receives the body before anything is done for the request, so that no handler waits for a client.
+pub(super) async fn receive(
+    limits: web::Data<Limits>,
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if !announces_body(&request) {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    let mut payload = request.take_payload();
+    let receiving = body_of(request.request(), &mut payload, limits.body);
+    let refusal = match timeout(limits.body_timeout, receiving).await {
+        Ok(Ok(body)) => {
+            let body: LocalBoxStream<'static, _> = Box::pin(stream::once(ready(Ok(body))));
+            request.set_payload(Payload::from(body));
+            return Ok(next.call(request).await?.map_into_boxed_body());
+        }
+        Ok(Err(error)) => error,
+        Err(_elapsed) => ApiError::BodyTooSlow {
+            limit: limits.body_timeout,
+        },
+    };
+    request.set_payload(payload);
+    Ok(refuse(request, &refusal))
+}
+
+async fn body_of(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes, ApiError> {
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(ApiError::BodyTooLong { limit });
+    }
+    let mut body = BytesMut::new();
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|error| ApiError::BadBody {
+            problem: error.to_string(),
+        })?;
+        if body.len() + piece.len() > limit {
+            return Err(ApiError::BodyTooLong { limit });
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+/// Answers without reading the body.
+pub(super) fn refuse(request: ServiceRequest, error: &ApiError) -> ServiceResponse<BoxBody> {
+    let has_body = announces_body(&request);
+    let (request, payload) = request.into_parts();
+    let mut response = error.error_response();
+    if has_body {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+        response.extensions_mut().insert(Unread(payload));
+    }
+    ServiceResponse::new(request, response)
+}
+
+fn announces_body(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+/// A body that nobody reads. It is kept with the answer, because the server reads on for as long as a client likes to send
+/// where it finds that the body was dropped, and ends the connection where it finds that it was not.
+struct Unread(#[expect(dead_code, reason = "kept, not read")] Payload);
 
 fn check(request: &ServiceRequest, limits: &Limits) -> Result<(), ApiError> {
     let length = request.uri().path_and_query().map_or(0, |text| text.as_str().len());

@@ -11,29 +11,35 @@ use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 use health_monitor_actors::model::{ServiceName, ServiceState, Snapshot, Status};
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::wire::Micros;
 use super::{ApiError, ApiState, query};
 
-pub(super) use service::get as get_service;
+pub(super) use service::{get as get_service, schema as service_schema};
 
 /// The document begins with what each request computes anew.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "HealthHead")]
 struct Head {
+    #[schemars(schema_with = "crate::api::openapi::schemas::status")]
     status: Status,
     timestamp: Micros,
 }
 
 /// It goes on with what stays the same until the registry knows something new: the specified fields in the specified
 /// order, then ours.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "HealthRest")]
 struct Rest<'a> {
     #[serde(serialize_with = "statuses")]
+    #[schemars(schema_with = "crate::api::openapi::schemas::statuses")]
     services: &'a BTreeMap<ServiceName, Arc<ServiceState>>,
     total_services: usize,
     healthy_services: usize,
     unhealthy_services: usize,
+    #[schemars(schema_with = "crate::api::openapi::schemas::status_counts")]
     status_counts: StatusCounts,
     snapshot_version: u64,
     notices: Vec<String>,
@@ -63,6 +69,14 @@ pub(super) async fn get(request: HttpRequest, state: web::Data<ApiState>) -> Res
     Ok(HttpResponse::build(http_status(tail.status, strict))
         .content_type(ContentType::json())
         .body(body))
+}
+
+/// The schema of the document, whose two parts are written apart.
+pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "allOf": [
+        generator.subschema_for::<Head>(),
+        generator.subschema_for::<Rest<'static>>(),
+    ] })
 }
 
 /// Two objects as one: the first one's fields, then the second one's. Neither may be empty.

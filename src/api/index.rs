@@ -1,18 +1,22 @@
 //! `GET /`: what there is.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
 use actix_web::http::{Method, StatusCode};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use super::routes::{ENDPOINTS, Endpoint};
 use super::wire;
 use crate::build;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Index {
     name: &'static str,
     version: &'static str,
     #[serde(serialize_with = "as_map")]
+    #[schemars(with = "BTreeMap<String, String>")]
     endpoints: &'static [Endpoint],
 }
 
@@ -23,6 +27,11 @@ pub(super) async fn get() -> HttpResponse {
         endpoints: ENDPOINTS,
     };
     wire::json(StatusCode::OK, &index)
+}
+
+/// The schema of the document.
+pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<Index>()
 }
 
 /// By path; where a path has other methods than GET, with these before it.

@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use futures_util::future::{join, join_all};
 use health_monitor_actors::model::{EngineState, Snapshot};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,7 @@ use super::wire::Micros;
 use super::{ApiState, wire};
 use crate::build;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Internals {
     version: &'static str,
     revision: &'static str,
@@ -24,20 +25,22 @@ struct Internals {
 }
 
 /// What is known, or in place of it the reason why that cannot be shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Known {
     Snapshot(SnapshotFigures),
     Silent { problem: String },
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SnapshotFigures {
     version: u64,
     made_at: Micros,
     services: usize,
     containers: usize,
+    #[schemars(schema_with = "crate::api::openapi::schemas::status_counts")]
     status_counts: StatusCounts,
+    #[schemars(with = "Map<String, Value>")]
     engine: EngineState,
 }
 
@@ -63,6 +66,11 @@ pub(super) async fn get(state: web::Data<ApiState>) -> HttpResponse {
         sections: sections.into_iter().collect(),
     };
     wire::json(StatusCode::OK, &internals)
+}
+
+/// The schema of the document.
+pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<Internals>()
 }
 
 // === impl SnapshotFigures ===

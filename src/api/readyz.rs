@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use health_monitor_actors::model::{EngineState, Snapshot, Status};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::{ApiError, ApiState, wire};
@@ -12,7 +13,7 @@ use crate::access::key::Scope;
 /// Services that a reason names before it only counts.
 const NAMED: usize = 5;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Ready<'a> {
     status: &'static str,
     /// What only who may read is told.
@@ -20,7 +21,8 @@ struct Ready<'a> {
     details: Option<Details<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReadyDetails")]
 struct Details<'a> {
     reason: String,
     waiting_for: Vec<&'a str>,
@@ -41,6 +43,11 @@ pub(super) async fn get(caller: Caller, state: web::Data<ApiState>) -> Result<Ht
         waiting_for,
     });
     Ok(wire::json(http_status, &Ready { status, details }))
+}
+
+/// The schema of the document.
+pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<Ready<'static>>()
 }
 
 /// Services of which nothing was found out yet. A service whose container tells enough is never checked, and has a

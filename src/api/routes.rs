@@ -7,7 +7,9 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 use super::error::shown;
-use super::{ApiError, ApiState, access, containers, exposition, health, index, internals, livez, readyz};
+use super::{
+    ApiError, ApiState, access, containers, docs, exposition, health, index, internals, livez, openapi, readyz,
+};
 use crate::access::key::Scope;
 
 /// What may be asked of one path with one method.
@@ -87,10 +89,38 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
         summary: "the monitor's own actors",
         route: || web::to(internals::get),
     },
+    Endpoint {
+        path: "/openapi.json",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "the description of this API, OpenAPI 3.1",
+        route: || web::to(openapi::get),
+    },
+    Endpoint {
+        path: "/docs",
+        method: Method::GET,
+        needs: None,
+        summary: "a page that shows the description",
+        route: || web::to(docs::get),
+    },
+    Endpoint {
+        path: "/docs/page.js",
+        method: Method::GET,
+        needs: None,
+        summary: "its program",
+        route: || web::to(docs::get_program),
+    },
+    Endpoint {
+        path: "/docs/page.css",
+        method: Method::GET,
+        needs: None,
+        summary: "its looks",
+        route: || web::to(docs::get_looks),
+    },
 ];
 
-/// Paths that need no key: their endpoints tell a stranger no more than a word.
-pub(super) const OPEN: [&str; 2] = ["/livez", "/readyz"];
+/// Paths that need no key: their endpoints tell a stranger no more than a word, or what is the same for everybody.
+pub(super) const OPEN: [&str; 5] = ["/livez", "/readyz", "/docs", "/docs/page.js", "/docs/page.css"];
 
 /// Every resource, and what answers for all other paths.
 pub(super) fn configure(services: &mut web::ServiceConfig) {

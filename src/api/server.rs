@@ -1,19 +1,29 @@
 //! The HTTP server and its limits.
 
-use std::future::ready;
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpService;
+use actix_http::error::DispatchError;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::dev::{AppConfig, Extensions, Server, fn_service};
+use actix_web::http::header::{self, HeaderName};
 use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
+use rustls::ServerConfig;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 use super::turnstile::Guarded;
 use super::{ApiState, access, guard, routes};
+
+/// A client's connection, as plain text comes out of it.
+type Socket = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// How much a client may ask of the server.
 #[derive(Debug, Clone)]
@@ -37,16 +47,39 @@ pub struct Limits {
     pub uri: usize,
     /// Longest headers, names and values together, in bytes.
     pub headers: usize,
+    /// Longest body, in bytes.
+    pub body: usize,
+    /// How long a client may take to send it.
+    pub body_timeout: Duration,
 }
 
-/// Serves the API on a bound listener until it is stopped by its handle; it listens to no signals itself.
+/// Said with every answer: it is what its type says and nothing else, no other page shows or reads it, nobody keeps it.
+const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    (header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+];
+
+/// Who came by TLS shall come by TLS for a year.
+const STRICT_TRANSPORT: (HeaderName, &str) = (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+
+/// Serves the API on a bound listener until it is stopped by its handle, with TLS where that is configured; it listens to
+/// no signals itself.
 ///
 /// # Errors
 ///
 /// Where the listener cannot be used.
-pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Result<Server> {
+pub fn serve(listener: TcpListener, limits: Limits, state: ApiState, tls: Option<ServerConfig>) -> io::Result<Server> {
     let state = web::Data::new(state);
     let shared_limits = web::Data::new(limits.clone());
+    let with_tls = tls.is_some();
+    let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
     let app = move || {
         // The last one wrapped is the first to see a request.
         App::new()
@@ -54,9 +87,10 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Resu
             .app_data(shared_limits.clone())
             .configure(routes::configure)
             .wrap(Compress::default())
-            .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")))
+            .wrap(from_fn(guard::receive))
             .wrap(from_fn(guard::limit))
             .wrap(from_fn(access::identify))
+            .wrap(security_headers(with_tls))
             .wrap(from_fn(guard::log))
     };
     let workers = limits.workers.max(1);
@@ -68,7 +102,7 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Resu
     let shutdown = server.graceful_shutdown_signal();
     // Put together by hand, for `HttpServer` would not let the turnstile stand between the socket and the protocol.
     let server = server.listen("api", listener, move || {
-        let write_timeout = limits.write_timeout;
+        let limits = limits.clone();
         let shutdown = shutdown.clone();
         let http = HttpService::build()
             .keep_alive(limits.keep_alive)
@@ -78,20 +112,41 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState) -> io::Resu
                 let shutdown = shutdown.clone();
                 async move { shutdown.notified().await }
             })
-            .on_connect_ext(|stream: &Guarded<TcpStream>, data: &mut Extensions| {
+            .on_connect_ext(|stream: &Guarded<Socket>, data: &mut Extensions| {
                 data.insert(stream.turnstile());
             });
         let app = app().into_factory().map_err(|error| error.error_response());
+        let tls = tls.clone();
         let guarded = move |stream: TcpStream| {
-            let peer = stream.peer_addr().ok();
-            // Else a compressed answer, which goes out in several pieces, waits 40 ms for the client to acknowledge the
-            // first. A connection that cannot be told so is only slower.
-            let _is_told = stream.set_nodelay(true).is_ok();
-            ready(Ok((Guarded::new(stream, write_timeout), peer)))
+            let tls = tls.clone();
+            async move {
+                let peer = stream.peer_addr().ok();
+                // Else a compressed answer, which goes out in several pieces, waits 40 ms for the client to acknowledge the
+                // first. A connection that cannot be told so is only slower.
+                let _is_told = stream.set_nodelay(true).is_ok();
+                let stream = open(stream, tls, limits.request_timeout).await?;
+                Ok((Guarded::new(stream, limits.write_timeout), peer))
+            }
         };
         fn_service(guarded).and_then(http.h1(map_config(app, |()| AppConfig::default())))
     })?;
     Ok(server.run())
+}
+
+/// Where TLS is spoken, the connection is one once hands are shaken.
+async fn open(stream: TcpStream, tls: Option<TlsAcceptor>, limit: Duration) -> Result<Socket, DispatchError> {
+    let Some(tls) = tls else {
+        return Ok(Either::Left(stream));
+    };
+    let shaken = timeout(limit, tls.accept(stream)).await;
+    let shaken = shaken.map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut));
+    let stream = shaken.and_then(|shaken| shaken).map_err(DispatchError::Io)?;
+    Ok(Either::Right(stream))
+}
+
+fn security_headers(with_tls: bool) -> DefaultHeaders {
+    let headers = SECURITY_HEADERS.into_iter().chain(with_tls.then_some(STRICT_TRANSPORT));
+    headers.fold(DefaultHeaders::new(), DefaultHeaders::add)
 }
 
 // === impl Limits ===
@@ -120,6 +175,8 @@ impl Default for Limits {
             shutdown_timeout: Duration::from_secs(5),
             uri: 2_048,
             headers: 16_384,
+            body: 16_384,
+            body_timeout: Duration::from_secs(5),
         }
     }
 }

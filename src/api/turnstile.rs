@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use actix_web::rt::net::TcpStream;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
@@ -70,14 +69,8 @@ impl Turnstile {
 
 // === impl Guarded ===
 
-impl Guarded<TcpStream> {
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self::over(stream, patience)
-    }
-}
-
 impl<S> Guarded<S> {
-    fn over(stream: S, patience: Duration) -> Self {
+    pub(super) fn new(stream: S, patience: Duration) -> Self {
         Self {
             stream,
             turnstile: Rc::default(),
@@ -198,7 +191,7 @@ mod tests {
             "GET / HTTP/1.1\r\n\n",
         ] {
             let (mut client, server) = duplex(1 << 20);
-            let mut guarded = Guarded::over(server, PATIENCE);
+            let mut guarded = Guarded::new(server, PATIENCE);
             client.write_all(head.repeat(1_000).as_bytes()).await.unwrap();
             assert_eq!(let_in(&mut guarded), head.repeat(MOST));
             assert_eq!(let_in(&mut guarded), "");
@@ -214,7 +207,7 @@ mod tests {
         let heads: String = (0..50).map(|n| format!("GET /{n} HTTP/1.1\r\nA: b\r\n\r\n")).collect();
         for size in [1, 7, 64, 4_096] {
             let (mut client, server) = duplex(1 << 20);
-            let mut guarded = Guarded::over(server, PATIENCE);
+            let mut guarded = Guarded::new(server, PATIENCE);
             client.write_all(heads.as_bytes()).await.unwrap();
             drop(client);
             let mut read = vec![0; size];
@@ -235,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_waits_is_woken() {
         let (mut client, server) = duplex(1 << 20);
-        let mut guarded = Guarded::over(server, PATIENCE);
+        let mut guarded = Guarded::new(server, PATIENCE);
         client.write_all("a\n\n".repeat(MOST + 1).as_bytes()).await.unwrap();
         let_in(&mut guarded);
         let turnstile = guarded.turnstile();
@@ -247,7 +240,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_for_too_long_is_left() {
         let (mut client, server) = duplex(64);
-        let mut guarded = Guarded::over(server, PATIENCE);
+        let mut guarded = Guarded::new(server, PATIENCE);
         guarded.write_all(&[b'a'; 64]).await.unwrap();
         let began = tokio::time::Instant::now();
         // One byte that it takes shows that it lives.

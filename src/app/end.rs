@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::docker::InvalidApiVersion;
+use crate::settings::values::InvalidValue;
 use health_monitor_actors::supervisor::Fatal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinError;
@@ -28,6 +29,9 @@ pub enum Failure {
     /// The Docker API's version is none.
     #[error("docker.api_version: {0}")]
     ApiVersion(#[from] InvalidApiVersion),
+    /// The server's certificate cannot be used.
+    #[error("server.{0}")]
+    Certificate(#[from] InvalidValue),
     /// The HTTP server did not start, or failed.
     #[error("the http server failed: {0}")]
     Serve(io::Error),
@@ -83,6 +87,7 @@ impl Failure {
         match self {
             Failure::Bind { .. }
             | Failure::ApiVersion(_)
+            | Failure::Certificate(_)
             | Failure::Serve(_)
             | Failure::Signals(_)
             | Failure::Watchdog(_) => 1,

@@ -46,7 +46,7 @@ pub(super) const SCHEMA: &[Key] = &[
         "how to log in where user is set",
     )
     .default("PLAIN"),
-    Key::new("tls", KeyKind::Bool, "connect with TLS").default("false"),
+    tls::TLS,
     tls::CA_FILE,
     tls::CERTIFICATE_FILE,
     tls::KEY_FILE,

@@ -42,7 +42,7 @@ pub(super) const SCHEMA: &[Key] = &[
         KeyKind::Text,
         "publish a message under this topic each time, not retained, and wait until it comes back",
     ),
-    Key::new("tls", KeyKind::Bool, "connect with TLS").default("false"),
+    tls::TLS,
     tls::CA_FILE,
     tls::CERTIFICATE_FILE,
     tls::KEY_FILE,
@@ -88,10 +88,7 @@ pub(super) fn build(values: &Values) -> Result<Arc<dyn Check>, InvalidValue> {
             format!("`{topic}` cannot be published to: it must not be empty, begin with $ or hold + or #"),
         ));
     }
-    let tls = match settings.tls {
-        true => Some(Tls::new(&settings.tls_settings, settings.address.host())?),
-        false => None,
-    };
+    let tls = tls::wanted(settings.tls, &settings.tls_settings, settings.address.host())?;
     Ok(Arc::new(MqttCheck {
         settings,
         tls,
@@ -105,10 +102,7 @@ impl Check for MqttCheck {
         let deadline = Deadline::of(attempt);
         let address = &self.settings.address;
         let dialed = dial::dial(address, attempt, deadline).await?;
-        let stream = match &self.tls {
-            Some(tls) => tls.connect(dialed.stream, address, deadline).await?,
-            None => Stream::Plain(dialed.stream),
-        };
+        let stream = tls::secure(self.tls.as_ref(), dialed.stream, address, deadline).await?;
         let shown = stream.shown();
         let client = client_id(&attempt.service, self.instance);
         let mut session = Session::new(stream, address, deadline);
@@ -124,10 +118,7 @@ impl Check for MqttCheck {
             }
         };
         session.log_out().await;
-        let finding = match (&self.tls, shown) {
-            (Some(tls), Some(shown)) => tls.judge(finding, &shown),
-            _ => finding,
-        };
+        let finding = tls::judge(self.tls.as_ref(), finding, shown.as_ref());
         Ok(dial::with_name_trouble(finding, dialed.unresolved))
     }
 }

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use super::deadline::Deadline;
 use super::dial::{self, Address};
 use super::failure;
+use super::tls::{self, Stream, Tls};
 use crate::settings::key::{Key, KeyKind};
 use crate::settings::values::{InvalidValue, Values};
 
@@ -27,6 +28,12 @@ pub(super) const SCHEMA: &[Key] = &[
         KeyKind::Text,
         "text that must come back, anywhere in the first 16 KiB",
     ),
+    tls::TLS,
+    tls::CA_FILE,
+    tls::CERTIFICATE_FILE,
+    tls::KEY_FILE,
+    tls::SERVER_NAME,
+    tls::CERTIFICATE_WARNING,
 ];
 
 #[derive(Debug, Deserialize)]
@@ -37,10 +44,18 @@ struct Settings {
     send: Option<String>,
     /// Text that must come back; nothing is read where it is left out.
     expect: Option<String>,
+    /// Connect with TLS.
+    #[serde(default)]
+    tls: bool,
+    #[serde(flatten)]
+    tls_settings: tls::Settings,
 }
 
 struct TcpCheck {
-    settings: Settings,
+    address: Address,
+    send: Option<String>,
+    expect: Option<String>,
+    tls: Option<Box<Tls>>,
     /// The reason of a pass, made once: this is the check of which there may be ten thousand.
     accepts: String,
 }
@@ -49,37 +64,57 @@ struct TcpCheck {
 pub(super) fn build(values: &Values) -> Result<Arc<dyn Check>, InvalidValue> {
     let settings: Settings = values.read()?;
     let accepts = format!("{} accepts connections", settings.address);
-    Ok(Arc::new(TcpCheck { settings, accepts }))
+    let tls = tls::wanted(settings.tls, &settings.tls_settings, settings.address.host())?;
+    Ok(Arc::new(TcpCheck {
+        address: settings.address,
+        send: settings.send,
+        expect: settings.expect,
+        tls: tls.map(Box::new),
+        accepts,
+    }))
 }
 
 #[async_trait]
 impl Check for TcpCheck {
     async fn attempt(&self, attempt: &Attempt) -> Result<Finding, CheckFailure> {
         let deadline = Deadline::of(attempt);
-        let dialed = dial::dial(&self.settings.address, attempt, deadline).await?;
-        let finding = if self.settings.send.is_none() && self.settings.expect.is_none() {
+        let dialed = dial::dial(&self.address, attempt, deadline).await?;
+        let says_nothing = self.send.is_none() && self.expect.is_none();
+        let finding = if says_nothing && self.tls.is_none() {
             dial::leave(dialed.stream);
             Finding::pass(self.accepts.clone())
         } else {
             // By itself on the heap: its buffers would make the task of every check, ten thousand of which may only connect,
             // several KiB.
-            Box::pin(self.converse(dialed.stream, deadline)).await?
+            Box::pin(self.agree_and_converse(dialed.stream, deadline)).await?
         };
         Ok(dial::with_name_trouble(finding, dialed.unresolved))
     }
 }
 
 impl TcpCheck {
-    async fn converse(&self, mut stream: TcpStream, deadline: Deadline) -> Result<Finding, CheckFailure> {
-        let address = &self.settings.address;
-        if let Some(text) = &self.settings.send {
-            let sent = stream.write_all(text.as_bytes());
+    async fn agree_and_converse(&self, stream: TcpStream, deadline: Deadline) -> Result<Finding, CheckFailure> {
+        let tls = self.tls.as_deref();
+        let stream = tls::secure(tls, stream, &self.address, deadline).await?;
+        let shown = stream.shown();
+        let finding = self.converse(stream, deadline).await?;
+        Ok(tls::judge(tls, finding, shown.as_ref()))
+    }
+
+    async fn converse(&self, mut stream: Stream, deadline: Deadline) -> Result<Finding, CheckFailure> {
+        let address = &self.address;
+        if let Some(text) = &self.send {
+            let sent = async {
+                stream.write_all(text.as_bytes()).await?;
+                // TLS keeps back what does not fill a record.
+                stream.flush().await
+            };
             deadline
                 .within(|| format!("connected to {address}, but it takes no data"), sent)
                 .await?
                 .map_err(|error| failure::of_io(&format!("cannot send to {address}"), &error))?;
         }
-        let Some(text) = &self.settings.expect else {
+        let Some(text) = &self.expect else {
             dial::close(stream, deadline).await;
             return Ok(Finding::pass(self.accepts.clone()));
         };
@@ -106,7 +141,7 @@ impl TcpCheck {
 }
 
 /// Reads until the text has come (true), or the other side is done or has said too much without it (false).
-async fn search(stream: &mut TcpStream, text: &[u8], answer: &mut Vec<u8>) -> std::io::Result<bool> {
+async fn search(stream: &mut Stream, text: &[u8], answer: &mut Vec<u8>) -> std::io::Result<bool> {
     let mut part = [0; 2048];
     while answer.len() < ANSWER_LIMIT {
         let read = stream.read(&mut part).await?;

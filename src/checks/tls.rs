@@ -10,7 +10,6 @@ use health_monitor_actors::check::{CheckFailure, Finding};
 use health_monitor_actors::model::FailureKind;
 use jiff::Timestamp;
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore};
 use serde::Deserialize;
@@ -24,6 +23,7 @@ use x509_cert::der::Decode;
 use super::deadline::Deadline;
 use super::dial::Address;
 use super::failure;
+use crate::pem;
 use crate::settings::duration;
 use crate::settings::key::{Key, KeyKind};
 use crate::settings::values::InvalidValue;
@@ -211,6 +211,46 @@ impl Tls {
     }
 }
 
+/// Whether a check speaks TLS, where that is its own key.
+pub(super) const TLS: Key = Key::new("tls", KeyKind::Bool, "connect with TLS").default("false");
+
+/// Makes TLS connections where `tls` says so.
+///
+/// # Errors
+///
+/// Names the key whose file cannot be used.
+pub(super) fn wanted(tls: bool, settings: &Settings, host: &str) -> Result<Option<Tls>, InvalidValue> {
+    match tls {
+        true => Tls::new(settings, host).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// The connection, with TLS where that is wanted.
+///
+/// # Errors
+///
+/// Those of [`Tls::connect`].
+pub(super) async fn secure(
+    tls: Option<&Tls>,
+    stream: TcpStream,
+    address: &Address,
+    deadline: Deadline,
+) -> Result<Stream, CheckFailure> {
+    match tls {
+        Some(tls) => tls.connect(stream, address, deadline).await,
+        None => Ok(Stream::Plain(stream)),
+    }
+}
+
+/// Adds to a finding what the handshake showed, where there was one.
+pub(super) fn judge(tls: Option<&Tls>, finding: Finding, shown: Option<&Shown>) -> Finding {
+    match (tls, shown) {
+        (Some(tls), Some(shown)) => tls.judge(finding, shown),
+        _ => finding,
+    }
+}
+
 /// The failure of a handshake that ended with this error.
 pub(super) fn handshake_failure(address: &Address, error: &io::Error) -> CheckFailure {
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
@@ -258,28 +298,11 @@ fn roots(ca_file: Option<&str>) -> Result<Arc<RootCertStore>, InvalidValue> {
 }
 
 fn certificates(key: &str, path: &str) -> Result<Vec<CertificateDer<'static>>, InvalidValue> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(key, path)?).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(InvalidValue::new(
-            key,
-            format!("{path} holds no certificate in PEM form"),
-        )),
-        Err(error) => Err(InvalidValue::new(key, format!("{path} is no PEM file: {error}"))),
-    }
+    pem::certificates(key, path, &pem::read(key, path)?)
 }
 
 fn private_key(path: &str) -> Result<PrivateKeyDer<'static>, InvalidValue> {
-    PrivateKeyDer::from_pem_slice(&read(KEY_FILE.name, path)?).map_err(|error| {
-        InvalidValue::new(
-            KEY_FILE.name,
-            format!("{path} holds no private key in PEM form: {error}"),
-        )
-    })
-}
-
-fn read(key: &str, path: &str) -> Result<Vec<u8>, InvalidValue> {
-    std::fs::read(path).map_err(|error| InvalidValue::new(key, format!("cannot be read: {path}: {error}")))
+    pem::private_key(KEY_FILE.name, path, &pem::read(KEY_FILE.name, path)?)
 }
 
 // === impl Stream ===

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use self::srvr::Srvr;
 use super::deadline::Deadline;
 use super::dial::{self, Address};
+use super::tls::{self, Tls};
 use crate::settings::duration;
 use crate::settings::key::{Key, KeyKind};
 use crate::settings::values::{InvalidValue, Values};
@@ -34,6 +35,12 @@ pub(super) const SCHEMA: &[Key] = &[
         "how often to open a session, each a write of the ensemble",
     )
     .default("60s"),
+    tls::TLS,
+    tls::CA_FILE,
+    tls::CERTIFICATE_FILE,
+    tls::KEY_FILE,
+    tls::SERVER_NAME,
+    tls::CERTIFICATE_WARNING,
 ];
 
 #[derive(Debug, Deserialize)]
@@ -43,10 +50,16 @@ struct Settings {
     /// From one session to the next, unless `srvr` is refused.
     #[serde(default = "one_minute", with = "duration")]
     session_interval: Duration,
+    /// Connect with TLS.
+    #[serde(default)]
+    tls: bool,
+    #[serde(flatten)]
+    tls_settings: tls::Settings,
 }
 
 struct ZooKeeperCheck {
     settings: Settings,
+    tls: Option<Tls>,
     /// When a session last went well; `None` before the first, so that the first attempt opens one.
     last_session: Mutex<Option<Instant>>,
 }
@@ -57,8 +70,11 @@ fn one_minute() -> Duration {
 
 /// Makes the check.
 pub(super) fn build(values: &Values) -> Result<Arc<dyn Check>, InvalidValue> {
+    let settings: Settings = values.read()?;
+    let tls = tls::wanted(settings.tls, &settings.tls_settings, settings.address.host())?;
     Ok(Arc::new(ZooKeeperCheck {
-        settings: values.read()?,
+        settings,
+        tls,
         last_session: Mutex::new(None),
     }))
 }
@@ -70,7 +86,9 @@ impl Check for ZooKeeperCheck {
         let address = &self.settings.address;
         let dialed = dial::dial(address, attempt, deadline).await?;
         let unresolved = dialed.unresolved;
-        let said = srvr::ask(dialed.stream, address, deadline).await?;
+        let stream = tls::secure(self.tls.as_ref(), dialed.stream, address, deadline).await?;
+        let shown = stream.shown();
+        let said = srvr::ask(stream, address, deadline).await?;
         if let Srvr::NotServing = said {
             return Err(CheckFailure::new(
                 FailureKind::Rejected,
@@ -91,6 +109,7 @@ impl Check for ZooKeeperCheck {
             ),
             None => finding,
         };
+        let finding = tls::judge(self.tls.as_ref(), finding, shown.as_ref());
         Ok(dial::with_name_trouble(finding, unresolved))
     }
 }
@@ -105,7 +124,8 @@ impl ZooKeeperCheck {
     async fn open_session(&self, attempt: &Attempt, deadline: Deadline) -> Result<Duration, CheckFailure> {
         let address = &self.settings.address;
         let dialed = dial::dial(address, attempt, deadline).await?;
-        let granted = session::open_and_close(dialed.stream, address, deadline).await?;
+        let stream = tls::secure(self.tls.as_ref(), dialed.stream, address, deadline).await?;
+        let granted = session::open_and_close(stream, address, deadline).await?;
         *self.last_session.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(granted)
     }

@@ -1,6 +1,9 @@
 //! `health-monitor healthcheck`: whether the monitor on this machine lives, for images without a shell or curl.
 
+mod own_server;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -10,7 +13,10 @@ use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::{FAILED, WORKED, block_on};
 use crate::settings::{Settings, Sources};
@@ -25,7 +31,8 @@ pub(super) fn run(sources: &Sources, timeout: Duration) -> u8 {
         }
     };
     let address = reachable(server.bind);
-    let answer = block_on(async { tokio::time::timeout(timeout, ask(address)).await });
+    let with_tls = server.certificate.is_some();
+    let answer = block_on(async { tokio::time::timeout(timeout, ask(address, with_tls)).await });
     match answer {
         Ok(Ok(())) => {
             println!("alive at {address}");
@@ -52,8 +59,22 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bind.port())
 }
 
-async fn ask(address: SocketAddr) -> anyhow::Result<()> {
+async fn ask(address: SocketAddr, with_tls: bool) -> anyhow::Result<()> {
     let stream = TcpStream::connect(address).await.context("cannot connect")?;
+    if with_tls {
+        let config = own_server::client_config().context("no TLS")?;
+        let name = ServerName::from(address.ip());
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+        ask_over(stream.context("no TLS")?, address).await
+    } else {
+        ask_over(stream, address).await
+    }
+}
+
+async fn ask_over<S>(stream: S, address: SocketAddr) -> anyhow::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.context("no HTTP")?;
     let request = Request::get("/livez")
         .header(HOST, address.to_string())

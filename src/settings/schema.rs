@@ -65,6 +65,16 @@ pub const SERVER: &[Key] = &[
     )
     .default("0.0.0.0:8000"),
     Key::new(
+        "certificate_file",
+        KeyKind::Path,
+        "PEM file with the server's certificate, its chain after it; with it the API is https alone; read anew when it changes",
+    ),
+    Key::new(
+        "key_file",
+        KeyKind::Path,
+        "PEM file with the private key of the server's certificate",
+    ),
+    Key::new(
         "trusted_proxies",
         KeyKind::TextList,
         "addresses and networks of proxies whose X-Forwarded-For names the client",

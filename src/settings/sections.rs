@@ -16,6 +16,7 @@ use super::schema::{DOCKER, LOG, METRICS, SERVER, SUPERVISION};
 use super::values::Values;
 use super::walk::{Owner, Schema, Walk};
 use crate::access::client::TrustedProxies;
+use crate::api::{CertificateFiles, ServerCertificate};
 
 /// The REST API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Server {
     pub bind: SocketAddr,
     /// Proxies whose word on the client's address counts.
     pub trusted_proxies: TrustedProxies,
+    /// Certificate and key; without them there is no TLS.
+    pub certificate: Option<CertificateFiles>,
 }
 
 /// The container engine.
@@ -113,6 +116,9 @@ pub(super) struct Sections {
 /// Reads the sections; `None` where that is impossible, which is a problem then.
 pub(super) fn read(walk: &mut Walk<'_>) -> Option<Sections> {
     let server = read_server(walk);
+    if let Some(files) = server.as_ref().and_then(|server| server.certificate.as_ref()) {
+        check_certificate(walk, files);
+    }
     let docker = read_docker(walk);
     let metrics = read_section(walk, "metrics", METRICS);
     let log = read_section(walk, "log", LOG);
@@ -161,11 +167,13 @@ fn read_section<T: DeserializeOwned>(walk: &mut Walk<'_>, name: &str, keys: &'st
 pub(super) fn read_server(walk: &mut Walk<'_>) -> Option<Server> {
     let values = values(walk, "server", SERVER);
     let trusted_proxies = read_proxies(walk, &values);
+    let certificate = read_certificate_files(walk, &values);
     let bind = values.get("bind").and_then(|bind| bind.as_str())?;
     match bind.parse() {
         Ok(bind) => Some(Server {
             bind,
             trusted_proxies: trusted_proxies?,
+            certificate: certificate?,
         }),
         Err(_not_an_address) => {
             walk.problem(
@@ -174,6 +182,26 @@ pub(super) fn read_server(walk: &mut Walk<'_>) -> Option<Server> {
             );
             None
         }
+    }
+}
+
+/// Where certificate and key are, `Some(None)` where there is neither; what the files hold is not looked at.
+fn read_certificate_files(walk: &mut Walk<'_>, values: &Values) -> Option<Option<CertificateFiles>> {
+    let path = |key| values.get(key).and_then(Json::as_str).map(PathBuf::from);
+    let (given, missing) = match (path("certificate_file"), path("key_file")) {
+        (None, None) => return Some(None),
+        (Some(certificate), Some(key)) => return Some(Some(CertificateFiles { certificate, key })),
+        (Some(_), None) => ("certificate_file", "key_file"),
+        (None, Some(_)) => ("key_file", "certificate_file"),
+    };
+    walk.problem(&KeyPath::of(&["server", given]), format!("needs {missing} beside it"));
+    None
+}
+
+/// Whether certificate and key can be used.
+fn check_certificate(walk: &mut Walk<'_>, files: &CertificateFiles) {
+    if let Err(invalid) = ServerCertificate::load(files.clone()) {
+        walk.problem(&KeyPath::of(&["server", &invalid.key]), invalid.problem);
     }
 }
 

@@ -9,12 +9,14 @@ use super::{LONG, SHORT, ask};
 use health_monitor_test_support::authority::{Authority, write};
 use health_monitor_test_support::process::{Process, free_port, program};
 
-/// A Mosquitto with a user `monitor`, who may use topics under `monitor/`, one listener without and one with TLS.
+/// A Mosquitto with a user `monitor`, who may use topics under `monitor/`, one listener without and one with TLS,
+/// and one that asks clients for certificates and is called broker.internal.
 struct Broker {
     process: Process,
     folder: TempDir,
     port: u16,
     tls_port: u16,
+    mutual_port: u16,
     authority: Authority,
 }
 
@@ -22,19 +24,24 @@ impl Broker {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        let (port, tls_port) = (free_port(), free_port());
+        let (port, tls_port, mutual_port) = (free_port(), free_port(), free_port());
         let authority = Authority::generate();
         let identity = authority.sign("127.0.0.1", 90);
         write(folder.path(), "ca.pem", &authority.pem());
         write(folder.path(), "certificate.pem", &identity.certificate);
         write(folder.path(), "key.pem", &identity.key);
+        let inner = authority.sign("broker.internal", 90);
+        let inner_certificate = write(folder.path(), "inner.pem", &inner.certificate);
+        let inner_key = write(folder.path(), "inner-key.pem", &inner.key);
         write(folder.path(), "acl", "user monitor\ntopic readwrite monitor/#\n");
         passwords(folder.path()).await;
         let (passwords, acl) = (at("passwords"), at("acl"));
-        let (certificate, key) = (at("certificate.pem"), at("key.pem"));
+        let (certificate, key, authorities) = (at("certificate.pem"), at("key.pem"), at("ca.pem"));
         let configuration = format!(
             "log_dest stderr\nlog_type all\nuser root\nallow_anonymous false\npassword_file {passwords}\nacl_file {acl}\n\
-             listener {port} 127.0.0.1\nlistener {tls_port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n"
+             listener {port} 127.0.0.1\nlistener {tls_port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n\
+             listener {mutual_port} 127.0.0.1\ncertfile {inner_certificate}\nkeyfile {inner_key}\ncafile {authorities}\n\
+             require_certificate true\n"
         );
         let configuration = write(folder.path(), "mosquitto.conf", &configuration);
         let mut command = Command::new(program("mosquitto", "mosquitto"));
@@ -44,6 +51,7 @@ impl Broker {
             folder,
             port,
             tls_port,
+            mutual_port,
             authority,
         }
     }
@@ -145,6 +153,32 @@ async fn a_broker_with_tls_is_verified() {
         matches!(failure.kind, FailureKind::Reset | FailureKind::WrongProtocol),
         "{failure}"
     );
+}
+
+#[tokio::test]
+async fn a_broker_that_asks_for_a_certificate_gets_one_and_may_bear_another_name() {
+    let broker = Broker::start().await;
+    let folder = broker.folder.path();
+    let client = broker.authority.sign("monitor", 90);
+    let nameless = broker
+        .values()
+        .with("address", format!("127.0.0.1:{}", broker.mutual_port))
+        .with("tls", true)
+        .with("ca_file", folder.join("ca.pem").to_str().unwrap());
+    let values = nameless.clone().with("server_name", "broker.internal");
+    let certified = values
+        .clone()
+        .with("certificate_file", write(folder, "client.pem", &client.certificate))
+        .with("key_file", write(folder, "client-key.pem", &client.key));
+    ask("mqtt", &certified, LONG).await.unwrap();
+
+    let failure = ask("mqtt", &values, LONG).await.unwrap_err();
+    assert!(
+        matches!(failure.kind, FailureKind::Tls | FailureKind::Reset),
+        "without a certificate: {failure}"
+    );
+    let failure = ask("mqtt", &nameless, LONG).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Tls, "by another name: {failure}");
 }
 
 #[tokio::test]

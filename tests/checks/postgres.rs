@@ -16,6 +16,7 @@ struct Server {
     process: Process,
     folder: TempDir,
     port: u16,
+    authority: Authority,
 }
 
 impl Server {
@@ -38,8 +39,12 @@ impl Server {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
         let authority = Authority::generate();
-        let identity = authority.sign("127.0.0.1", 90);
-        write(folder.path(), "ca.pem", &authority.pem());
+        let identity = authority.sign_all(&["127.0.0.1", "db.internal"], 90);
+        let authorities = write(folder.path(), "ca.pem", &authority.pem());
+        // One of its databases asks clients for a certificate besides the password.
+        let rules = std::fs::read_to_string(data.join("pg_hba.conf")).unwrap();
+        let guarded = "hostssl template1 all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
+        write(&data, "pg_hba.conf", &format!("{guarded}{rules}"));
         for (name, content) in [("server.crt", &identity.certificate), ("server.key", &identity.key)] {
             let path = write(&data, name, content);
             give(Path::new(&path), owner);
@@ -54,6 +59,7 @@ impl Server {
             "listen_addresses=127.0.0.1",
             "fsync=off",
             "ssl=on",
+            &format!("ssl_ca_file={authorities}"),
             "log_min_messages=log",
             "log_connections=on",
             "log_disconnections=on",
@@ -64,6 +70,7 @@ impl Server {
             process: Process::start(command, "ready to accept connections").await,
             folder,
             port,
+            authority,
         }
     }
 
@@ -188,4 +195,30 @@ async fn tls_is_verified() {
         failure.reason.ends_with("invalid peer certificate: UnknownIssuer"),
         "{failure}"
     );
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_and_another_name_expected_where_that_is_configured() {
+    let server = Server::start().await;
+    let folder = server.folder.path();
+    let values = server
+        .values()
+        .with("tls", "require")
+        .with("ca_file", folder.join("ca.pem").to_str().unwrap());
+    ask("postgres", &values.clone().with("server_name", "db.internal"), LONG)
+        .await
+        .unwrap();
+    let failure = ask("postgres", &values.clone().with("server_name", "other.internal"), LONG)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Tls, "{failure}");
+
+    let guarded = values.with("database", "template1");
+    let failure = ask("postgres", &guarded, LONG).await.unwrap_err();
+    assert!(failure.reason.contains("valid client certificate"), "{failure}");
+    let client = server.authority.sign("monitor", 90);
+    let guarded = guarded
+        .with("certificate_file", write(folder, "client.pem", &client.certificate))
+        .with("key_file", write(folder, "client-key.pem", &client.key));
+    ask("postgres", &guarded, LONG).await.unwrap();
 }

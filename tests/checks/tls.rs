@@ -118,3 +118,27 @@ async fn another_name_and_an_unknown_authority_fail() {
     let failure = ask("http", &server.values(&folder, &other), LONG).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Tls);
 }
+
+#[tokio::test]
+async fn a_port_that_speaks_tls_is_checked_by_what_it_says_within() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::generate();
+    let server = Server::start(&authority.sign("127.0.0.1", 90)).await;
+    let ca = write(folder.path(), "ca.pem", &authority.pem());
+    let values = Values::default()
+        .with("address", server.address.to_string())
+        .with("tls", true)
+        .with("ca_file", ca);
+    let finding = ask("tcp", &values, LONG).await.unwrap();
+    assert_eq!(finding.info["tls_version"], "1.3");
+    let talking = values
+        .clone()
+        .with("send", "GET / HTTP/1.1\r\n\r\n")
+        .with("expect", "200 OK");
+    let finding = ask("tcp", &talking, LONG).await.unwrap();
+    assert_eq!(finding.reason, format!("{} answers as expected", server.address));
+
+    let other = write(folder.path(), "other.pem", &Authority::generate().pem());
+    let failure = ask("tcp", &values.with("ca_file", other), LONG).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Tls);
+}

@@ -4,11 +4,14 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::{LONG, SHORT, ask, attempt, check};
-use health_monitor_test_support::authority::write;
+use health_monitor_test_support::authority::{Authority, write};
 use health_monitor_test_support::process::{Process, free_port, program};
 
-/// Where Debian's packages libzookeeper-java and libslf4j-java put their classes.
-const CLASSES: &str = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar";
+/// Where Debian's packages libzookeeper-java, libslf4j-java and libnetty-java put their classes.
+const CLASSES: &str = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar:/usr/share/java/netty-buffer.jar:\
+                       /usr/share/java/netty-codec.jar:/usr/share/java/netty-common.jar:/usr/share/java/netty-handler.jar:\
+                       /usr/share/java/netty-resolver.jar:/usr/share/java/netty-transport.jar:\
+                       /usr/share/java/netty-transport-native-unix-common.jar";
 
 /// A ZooKeeper server.
 struct Server {
@@ -96,5 +99,55 @@ async fn a_server_without_its_quorum_and_a_frozen_one_fail() {
     assert!(
         failure.reason.ends_with("but no answer to srvr within 1s500ms"),
         "{failure}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_with_tls_is_verified_and_gets_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::generate();
+    let server = authority.sign_all(&["127.0.0.1", "zookeeper.internal"], 90);
+    let ca = write(folder.path(), "ca.pem", &authority.pem());
+    let store = write(
+        folder.path(),
+        "server.pem",
+        &format!("{}{}", server.key, server.certificate),
+    );
+    let port = free_port();
+    let lines = format!(
+        "secureClientPort={port}\nsecureClientPortAddress=127.0.0.1\nssl.clientAuth=need\n\
+         serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\n\
+         ssl.keyStore.location={store}\nssl.trustStore.location={ca}\n"
+    );
+    let _server = Server::start(&lines, "ZooKeeper audit is").await;
+    let client = authority.sign("monitor", 90);
+    let values = Values::default()
+        .with("address", format!("127.0.0.1:{port}"))
+        .with("tls", true)
+        .with("ca_file", ca);
+    let certified = values
+        .clone()
+        .with(
+            "certificate_file",
+            write(folder.path(), "client.pem", &client.certificate),
+        )
+        .with("key_file", write(folder.path(), "client-key.pem", &client.key));
+    let finding = ask("zookeeper", &certified, LONG).await.unwrap();
+    assert_eq!(
+        finding.reason,
+        format!("127.0.0.1:{port} is standalone, session granted")
+    );
+    assert!(finding.info["certificate_days_left"].as_i64().unwrap() > 80);
+
+    let named = certified.clone().with("server_name", "zookeeper.internal");
+    ask("zookeeper", &named, LONG).await.unwrap();
+    let failure = ask("zookeeper", &certified.with("server_name", "other.internal"), LONG)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Tls, "{failure}");
+    let failure = ask("zookeeper", &values, LONG).await.unwrap_err();
+    assert!(
+        matches!(failure.kind, FailureKind::Tls | FailureKind::Reset),
+        "without a certificate: {failure}"
     );
 }

@@ -8,6 +8,8 @@ mod flow;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]
+mod kafka_tls;
+#[cfg(test)]
 mod latency;
 #[cfg(test)]
 mod observe;

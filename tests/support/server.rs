@@ -92,7 +92,7 @@ impl TestServer {
     pub(crate) fn limited(state: ApiState, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let server = api::serve(listener, limits, state).unwrap();
+        let server = api::serve(listener, limits, state, None).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);
         Self {

@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, web};
 use health_monitor_actors::model::{
     ContainerState, EngineState, HealthVerdict, Mount, Network, PortBinding, ResourceUsage, Snapshot,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::{Away, Stale, away};
@@ -16,11 +17,13 @@ use crate::api::{ApiError, ApiState};
 use crate::units;
 
 /// The specified fields in the specified order, then ours.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ContainerDetails<'a> {
     name: &'a str,
     id: &'a str,
+    #[schemars(schema_with = "crate::api::openapi::schemas::container_status")]
     status: &'static str,
+    #[schemars(schema_with = "crate::api::openapi::schemas::health_verdict_or_null")]
     health: Option<HealthVerdict>,
     image: &'a str,
     command: &'a str,
@@ -30,8 +33,10 @@ struct ContainerDetails<'a> {
     finished_at: Option<Millis>,
     /// Null while it runs.
     exit_code: Option<i64>,
+    #[schemars(schema_with = "crate::api::openapi::schemas::ports")]
     ports: &'a BTreeMap<String, Vec<PortBinding>>,
     mounts: Vec<MountDetails<'a>>,
+    #[schemars(schema_with = "crate::api::openapi::schemas::networks")]
     networks: &'a BTreeMap<String, Network>,
     environment: &'a [String],
     resource_usage: Usage,
@@ -45,7 +50,7 @@ struct ContainerDetails<'a> {
 }
 
 /// A mount, under Docker's own names as ports and networks are.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 struct MountDetails<'a> {
     r#type: &'a str,
@@ -56,7 +61,8 @@ struct MountDetails<'a> {
 }
 
 /// Every key is always there, null without a sample.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ResourceUsage")]
 struct Usage {
     cpu_percent: Option<f64>,
     memory_usage_mb: Option<f64>,
@@ -68,7 +74,7 @@ struct Usage {
 }
 
 /// The last known data while Docker is away. Nested, because the container has a `status` of its own.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct LastKnown<'a> {
     #[serde(flatten)]
     away: Away,
@@ -90,6 +96,16 @@ pub(in crate::api) async fn get(name: web::Path<String>, state: web::Data<ApiSta
         None if snapshot.engine == EngineState::Disabled => Err(ApiError::DockerDisabled { name: shown(&name) }),
         None => Err(ApiError::NoSuchContainer { name: shown(&name) }),
     }
+}
+
+/// The schema of the document.
+pub(in crate::api) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<ContainerDetails<'static>>()
+}
+
+/// The schema of what is answered while Docker is away.
+pub(in crate::api) fn last_known_schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<LastKnown<'static>>()
 }
 
 // === impl ContainerDetails ===

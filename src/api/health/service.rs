@@ -5,6 +5,7 @@ use health_monitor_actors::model::{
     BreakerView, ContainerHealth, ContainerState, HealthVerdict, Outcome, ServiceName, ServiceState, Snapshot, Status,
 };
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -15,11 +16,13 @@ use crate::api::{ApiError, ApiState, query};
 
 /// The specified fields in the specified order, then ours. The container fields are null without a container and while
 /// Docker is away; with several containers the oldest is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ServiceHealth<'a> {
     service: &'a str,
+    #[schemars(schema_with = "crate::api::openapi::schemas::status")]
     status: Status,
     container_id: Option<&'a str>,
+    #[schemars(schema_with = "crate::api::openapi::schemas::container_status_or_null")]
     container_status: Option<&'static str>,
     started_at: Option<Millis>,
     uptime_seconds: Option<u64>,
@@ -33,13 +36,14 @@ struct ServiceHealth<'a> {
     check: &'a str,
     address: Option<&'a str>,
     critical: bool,
+    #[schemars(with = "Vec<String>")]
     depends_on: &'a [ServiceName],
     dependency_unhealthy: bool,
     containers: Vec<ServiceContainer<'a>>,
 }
 
 /// What the last cycle found; the first three are null before it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct HealthCheck<'a> {
     last_check: Option<Micros>,
     check_duration_ms: Option<u64>,
@@ -53,25 +57,29 @@ struct HealthCheck<'a> {
     timeout_seconds: f64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Pending<'a> {
+    #[schemars(schema_with = "crate::api::openapi::schemas::status")]
     status: Status,
     reason: &'a str,
     seen: u32,
     needed: u32,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Breaker {
+    #[schemars(schema_with = "crate::api::openapi::schemas::breaker_state")]
     state: &'static str,
     next_trial: Option<Micros>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ServiceContainer<'a> {
     name: &'a str,
     id: &'a str,
+    #[schemars(schema_with = "crate::api::openapi::schemas::container_status")]
     status: &'static str,
+    #[schemars(schema_with = "crate::api::openapi::schemas::health_verdict_or_null")]
     health: Option<HealthVerdict>,
     started_at: Option<Millis>,
     uptime_seconds: Option<u64>,
@@ -91,6 +99,11 @@ pub(in crate::api) async fn get(
     };
     let document = ServiceHealth::of(service, &snapshot, Timestamp::now());
     Ok(wire::json(http_status(service.status, strict), &document))
+}
+
+/// The schema of the document.
+pub(in crate::api) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<ServiceHealth<'static>>()
 }
 
 /// By its exact name, else without regard to case: no two names differ only in case.

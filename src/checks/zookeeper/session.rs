@@ -8,11 +8,11 @@ use bytes::{Buf, BufMut};
 use health_monitor_actors::check::CheckFailure;
 use health_monitor_actors::model::FailureKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::super::deadline::Deadline;
 use super::super::dial::{self, Address};
 use super::super::failure;
+use super::super::tls::Stream;
 
 /// Session timeout that is asked for, in milliseconds: short, in case the session cannot be closed.
 const SESSION_TIMEOUT: i32 = 4_000;
@@ -29,7 +29,7 @@ const CLOSE_SESSION: i32 = -11;
 
 /// Opens a session, asks whether the root exists, closes the session. Returns the session timeout granted.
 pub(super) async fn open_and_close(
-    mut stream: TcpStream,
+    mut stream: Stream,
     address: &Address,
     deadline: Deadline,
 ) -> Result<Duration, CheckFailure> {
@@ -73,7 +73,7 @@ pub(super) async fn open_and_close(
 
 /// Sends one request and reads one frame; `complaint` says what the server failed to do where it does not come.
 async fn step(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     address: &Address,
     deadline: Deadline,
     complaint: &str,
@@ -81,6 +81,7 @@ async fn step(
 ) -> Result<Vec<u8>, CheckFailure> {
     let exchange = async {
         stream.write_all(request).await?;
+        stream.flush().await?;
         read_frame(stream).await
     };
     deadline
@@ -99,7 +100,7 @@ async fn step(
         })
 }
 
-async fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+async fn read_frame(stream: &mut Stream) -> io::Result<Vec<u8>> {
     let length = stream.read_u32().await?;
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if length > FRAME_LIMIT {

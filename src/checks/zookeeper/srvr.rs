@@ -5,11 +5,11 @@ use std::io;
 use health_monitor_actors::check::CheckFailure;
 use health_monitor_actors::model::FailureKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::super::deadline::Deadline;
 use super::super::dial::{self, Address};
 use super::super::failure;
+use super::super::tls::Stream;
 
 /// Most that is read of an answer, in bytes; a real one has about 200.
 const ANSWER_LIMIT: u64 = 8 * 1024;
@@ -45,10 +45,11 @@ pub(super) struct Facts {
 }
 
 /// Asks over a connection of its own, which the server closes after its answer.
-pub(super) async fn ask(mut stream: TcpStream, address: &Address, deadline: Deadline) -> Result<Srvr, CheckFailure> {
+pub(super) async fn ask(mut stream: Stream, address: &Address, deadline: Deadline) -> Result<Srvr, CheckFailure> {
     let mut answer = Vec::new();
     let asking = async {
         stream.write_all(b"srvr").await?;
+        stream.flush().await?;
         (&mut stream).take(ANSWER_LIMIT).read_to_end(&mut answer).await
     };
     let broken_off = match deadline.cut(asking).await {

@@ -1,0 +1,276 @@
+//! What each endpoint takes and answers.
+
+use actix_web::http::Method;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::anything;
+use crate::api::routes::Endpoint;
+use crate::api::{containers, error, health, index, internals, livez, readyz};
+use crate::metrics;
+
+/// What one endpoint takes and answers.
+pub(super) struct Operation {
+    method: Method,
+    path: &'static str,
+    pub(super) parameters: &'static [Parameter],
+    /// The body that it takes.
+    pub(super) request: Option<Body>,
+    pub(super) answers: &'static [Answer],
+}
+
+/// A part of the path or of the query.
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) in_path: bool,
+    pub(super) description: &'static str,
+    pub(super) schema: fn() -> Value,
+    pub(super) example: &'static str,
+}
+
+/// One answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) when: &'static str,
+    pub(super) body: Body,
+}
+
+/// What a body is.
+pub(super) enum Body {
+    /// A document of this schema.
+    Json {
+        schema: fn(&mut SchemaGenerator) -> Schema,
+        example: Option<&'static str>,
+    },
+    /// Text of this kind.
+    Text { kind: &'static str, example: &'static str },
+}
+
+const STRICT: Parameter = Parameter {
+    name: "strict",
+    in_path: false,
+    description: "Answer 503 while the status is unhealthy or not_found.",
+    schema: || json!({ "type": "string", "enum": ["true", "false"], "default": "false" }),
+    example: "false",
+};
+
+const SERVICE: Parameter = Parameter {
+    name: "service_name",
+    in_path: true,
+    description: "The service's name; its case does not matter.",
+    schema: text,
+    example: "mosquitto",
+};
+
+const CONTAINER: Parameter = Parameter {
+    name: "container_name",
+    in_path: true,
+    description: "The container's name or id.",
+    schema: text,
+    example: "kafka",
+};
+
+/// A part of a path, which is never empty.
+fn text() -> Value {
+    json!({ "type": "string", "minLength": 1 })
+}
+
+const fn document(schema: fn(&mut SchemaGenerator) -> Schema) -> Body {
+    Body::Json { schema, example: None }
+}
+
+const fn example(schema: fn(&mut SchemaGenerator) -> Schema, example: &'static str) -> Body {
+    Body::Json {
+        schema,
+        example: Some(example),
+    }
+}
+
+const fn answer(status: u16, when: &'static str, body: Body) -> Answer {
+    Answer { status, when, body }
+}
+
+fn error(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<error::Body>()
+}
+
+const HEALTH: &str = include_str!("examples/health.json");
+const SERVICE_HEALTH: &str = include_str!("examples/service.json");
+const CONTAINERS: &str = include_str!("examples/containers.json");
+const CONTAINER_DETAILS: &str = include_str!("examples/container.json");
+const METRICS: &str = include_str!("examples/metrics.txt");
+
+/// What each endpoint takes and answers, besides what any request may be answered.
+static OPERATIONS: &[Operation] = &[
+    Operation {
+        method: Method::GET,
+        path: "/",
+        parameters: &[],
+        request: None,
+        answers: &[answer(200, "What there is.", document(index::schema))],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/health",
+        parameters: &[STRICT],
+        request: None,
+        answers: &[
+            answer(200, "The status is in the document.", example(health::schema, HEALTH)),
+            answer(
+                503,
+                "A strict client is told by the HTTP status too.",
+                document(health::schema),
+            ),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/health/{service_name}",
+        parameters: &[SERVICE, STRICT],
+        request: None,
+        answers: &[
+            answer(
+                200,
+                "The status is in the document.",
+                example(health::service_schema, SERVICE_HEALTH),
+            ),
+            answer(404, "No service has this name.", document(error)),
+            answer(
+                503,
+                "A strict client is told by the HTTP status too.",
+                document(health::service_schema),
+            ),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/containers",
+        parameters: &[],
+        request: None,
+        answers: &[
+            answer(
+                200,
+                "As the registry knows them.",
+                example(containers::schema, CONTAINERS),
+            ),
+            answer(
+                503,
+                "Docker is away: what was last known.",
+                document(containers::schema),
+            ),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/containers/{container_name}",
+        parameters: &[CONTAINER],
+        request: None,
+        answers: &[
+            answer(
+                200,
+                "As the registry knows it.",
+                example(containers::container_schema, CONTAINER_DETAILS),
+            ),
+            answer(404, "No container has this name or id.", document(error)),
+            answer(
+                503,
+                "Docker is away: what was last known.",
+                document(containers::last_known_schema),
+            ),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/metrics",
+        parameters: &[],
+        request: None,
+        answers: &[answer(
+            200,
+            "Prometheus' text format.",
+            Body::Text {
+                kind: metrics::CONTENT_TYPE,
+                example: METRICS,
+            },
+        )],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/livez",
+        parameters: &[],
+        request: None,
+        answers: &[answer(200, "The process answers.", document(livez::schema))],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/readyz",
+        parameters: &[],
+        request: None,
+        answers: &[
+            answer(200, "Every service has a first result.", document(readyz::schema)),
+            answer(
+                503,
+                "Not yet; only who may read is told more.",
+                document(readyz::schema),
+            ),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/internals",
+        parameters: &[],
+        request: None,
+        answers: &[answer(
+            200,
+            "What the monitor's own parts show; its fields may change from one version to the next.",
+            document(internals::schema),
+        )],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/openapi.json",
+        parameters: &[],
+        request: None,
+        answers: &[answer(200, "This document.", document(anything))],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/docs",
+        parameters: &[],
+        request: None,
+        answers: &[answer(200, "A page.", page("text/html; charset=utf-8"))],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/docs/page.js",
+        parameters: &[],
+        request: None,
+        answers: &[answer(200, "Its program.", page("text/javascript; charset=utf-8"))],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/docs/page.css",
+        parameters: &[],
+        request: None,
+        answers: &[answer(200, "Its looks.", page("text/css; charset=utf-8"))],
+    },
+];
+
+/// Of endpoints that nobody described: a test finds them by their words.
+static UNDESCRIBED: Operation = Operation {
+    method: Method::GET,
+    path: "",
+    parameters: &[],
+    request: None,
+    answers: &[answer(200, "not described", document(anything))],
+};
+
+/// What this endpoint takes and answers.
+pub(super) fn of(endpoint: &Endpoint) -> &'static Operation {
+    let mut described = OPERATIONS.iter();
+    let found = described.find(|operation| operation.path == endpoint.path && operation.method == endpoint.method);
+    found.unwrap_or(&UNDESCRIBED)
+}
+
+const fn page(kind: &'static str) -> Body {
+    Body::Text { kind, example: "" }
+}
