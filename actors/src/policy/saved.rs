@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Moment, ServiceSpec};
+use crate::model::{Maintenance, Moment, ServiceSpec};
 
 use super::PolicyState;
 use super::breaker::Breaker;
@@ -25,6 +25,9 @@ pub struct SavedPolicy {
     breaker: Option<SavedBreaker>,
     flapping: FlapWindow,
     heard_ago: Option<Duration>,
+    /// What a person ordered, with its end by the wall clock. Absent in what earlier versions saved.
+    #[serde(default)]
+    maintenance: Option<Maintenance>,
 }
 
 /// A breaker that is not closed. A trial under way is lost with the process, so it is due again at once.
@@ -63,6 +66,7 @@ impl PolicyState {
             breaker,
             flapping: self.flapping.clone(),
             heard_ago: self.last_heard.map(|heard| now.mono.saturating_duration_since(heard)),
+            maintenance: self.maintenance.clone(),
         }
     }
 
@@ -115,6 +119,7 @@ impl PolicyState {
             flapping: saved.flapping,
             was_unmeasured: false,
             anchor: None,
+            maintenance: saved.maintenance,
             last_heard: saved
                 .heard_ago
                 .map(|ago| now.mono.checked_sub(ago.saturating_add(elapsed)).unwrap_or(now.mono)),
