@@ -15,6 +15,8 @@
 //! service or, beyond its limit, for an actor.
 
 mod access;
+mod actions;
+mod config;
 mod containers;
 mod error;
 mod exposition;
@@ -28,6 +30,7 @@ mod readyz;
 mod rendered;
 mod routes;
 mod server;
+mod services;
 mod state;
 mod wire;
 

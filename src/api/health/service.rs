@@ -2,7 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use health_monitor_actors::model::{
-    BreakerView, ContainerHealth, ContainerState, HealthVerdict, Outcome, ServiceName, ServiceState, Snapshot, Status,
+    self, BreakerView, ContainerHealth, ContainerState, HealthVerdict, MaintenanceOrigin, Outcome, ServiceName,
+    ServiceState, Snapshot, Status,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -16,7 +17,7 @@ use crate::api::{ApiError, ApiState, query};
 /// The specified fields in the specified order, then ours. The container fields are null without a container and while
 /// Docker is away; with several containers the oldest is shown.
 #[derive(Debug, Serialize)]
-struct ServiceHealth<'a> {
+pub(in crate::api) struct ServiceHealth<'a> {
     service: &'a str,
     status: Status,
     container_id: Option<&'a str>,
@@ -36,6 +37,7 @@ struct ServiceHealth<'a> {
     depends_on: &'a [ServiceName],
     dependency_unhealthy: bool,
     containers: Vec<ServiceContainer<'a>>,
+    maintenance: Option<Maintenance<'a>>,
 }
 
 /// What the last cycle found; the first three are null before it.
@@ -68,6 +70,15 @@ struct Breaker {
 }
 
 #[derive(Debug, Serialize)]
+struct Maintenance<'a> {
+    since: Micros,
+    until: Micros,
+    reason: &'a str,
+    /// `key NAME` or `window NAME`.
+    origin: String,
+}
+
+#[derive(Debug, Serialize)]
 struct ServiceContainer<'a> {
     name: &'a str,
     id: &'a str,
@@ -94,7 +105,7 @@ pub(in crate::api) async fn get(
 }
 
 /// By its exact name, else without regard to case: no two names differ only in case.
-fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a ServiceState> {
+pub(in crate::api) fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a ServiceState> {
     let exact = snapshot.services.get(name);
     let found = exact.or_else(|| {
         let mut services = snapshot.services.iter();
@@ -107,7 +118,7 @@ fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a ServiceState> {
 // === impl ServiceHealth ===
 
 impl<'a> ServiceHealth<'a> {
-    fn of(service: &'a ServiceState, snapshot: &'a Snapshot, now: Timestamp) -> Self {
+    pub(in crate::api) fn of(service: &'a ServiceState, snapshot: &'a Snapshot, now: Timestamp) -> Self {
         let containers: Vec<ServiceContainer<'a>> = if snapshot.engine.is_up() {
             let containers = snapshot.containers_of(service);
             containers
@@ -142,6 +153,7 @@ impl<'a> ServiceHealth<'a> {
             depends_on: &service.spec.depends_on,
             dependency_unhealthy: service.dependency_unhealthy,
             containers,
+            maintenance: service.maintenance.as_ref().map(Maintenance::of),
         }
     }
 }
@@ -178,6 +190,22 @@ impl Breaker {
         Self {
             state: view.as_str(),
             next_trial,
+        }
+    }
+}
+
+// === impl Maintenance ===
+
+impl<'a> Maintenance<'a> {
+    fn of(maintenance: &'a model::Maintenance) -> Self {
+        Self {
+            since: Micros(maintenance.since),
+            until: Micros(maintenance.until),
+            reason: &maintenance.reason,
+            origin: match &maintenance.origin {
+                MaintenanceOrigin::Key(name) => format!("key {name}"),
+                MaintenanceOrigin::Window(name) => format!("window {name}"),
+            },
         }
     }
 }
