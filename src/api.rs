@@ -17,7 +17,9 @@
 //! service or, beyond its limit, for an actor.
 
 mod access;
+mod actions;
 mod certificate;
+mod config;
 mod containers;
 mod docs;
 mod error;
@@ -33,6 +35,7 @@ mod readyz;
 mod rendered;
 mod routes;
 mod server;
+mod services;
 mod state;
 mod turnstile;
 mod wire;

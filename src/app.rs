@@ -7,6 +7,7 @@ mod descriptors;
 mod end;
 mod engine;
 mod inventory_watch;
+mod reloads;
 mod watchdog;
 
 use std::io;
@@ -16,8 +17,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_web::dev::{Server, ServerHandle};
-use health_monitor_actors::probe::{Lateness, Probe, ProbeTools};
-use health_monitor_actors::registry::{Define, Registry};
+use health_monitor_actors::probe::{Lateness, ProbeTools};
+use health_monitor_actors::registry::Registry;
 use health_monitor_actors::supervisor::{self, Add, ChildSpec, Placement, Shutdown, Supervisor};
 use rustls::ServerConfig;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -26,7 +27,8 @@ use crate::access::{Access, AccessSettings};
 use crate::api::{self, ApiState, CertificateFiles, ServerCertificate};
 use crate::docker::{Audience, Engine, Inventory, Stats};
 use crate::metrics;
-use crate::settings::Settings;
+use crate::roster::{Desk, Roster, RosterTools};
+use crate::settings::{Settings, Sources};
 
 pub use end::{Failure, Vital};
 use end::{hard_limit, told_to_stop};
@@ -44,8 +46,8 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 /// # Errors
 ///
 /// Where a part that it cannot do without does not start, or ends.
-pub async fn run(settings: Settings) -> Result<(), Failure> {
-    start(settings)?.until_end().await
+pub async fn run(settings: Settings, sources: Sources) -> Result<(), Failure> {
+    start(settings, sources)?.until_end().await
 }
 
 /// A monitor that runs, with the addresses of its actors.
@@ -64,7 +66,8 @@ pub struct Running {
 /// # Errors
 ///
 /// Where a part that it cannot do without does not start.
-pub fn start(settings: Settings) -> Result<Running, Failure> {
+pub fn start(settings: Settings, sources: Sources) -> Result<Running, Failure> {
+    let settings = Arc::new(settings);
     supervisor::install_panic_hook();
     let bind = settings.server.bind;
     let listener = TcpListener::bind(bind).map_err(|source| Failure::Bind { bind, source })?;
@@ -84,16 +87,23 @@ pub fn start(settings: Settings) -> Result<Running, Failure> {
     if let Some(engine) = &engine {
         watch_containers(engine, &registry, &supervisor);
     }
-    for service in &settings.services {
-        registry.do_send(Define(service.spec.clone()));
-        supervisor.do_send(Add(Probe::child_spec(
-            service.spec.clone(),
-            service.check.clone(),
-            tools.clone(),
-        )));
-    }
+    let desk = Arc::new(Desk::new(settings.clone()));
+    let roster = RosterTools {
+        sources,
+        probes: tools.clone(),
+        supervisor: supervisor.clone(),
+        own: engine.as_ref().map(Engine::own),
+        desk: desk.clone(),
+    };
+    Roster::begin(&roster);
+    supervisor.do_send(Add(Roster::child_spec(roster)));
+    reloads::on_signal(desk.clone()).map_err(Failure::Signals)?;
 
-    let state = api_state(&settings, &registry, &supervisor, lateness);
+    let access = Arc::new(Access::new(access_settings(&settings)));
+    reloads::keep_access(access.clone(), &desk);
+    let state = api_state(&settings, &registry, &supervisor, lateness)
+        .with_access(access)
+        .with_desk(desk);
     let state = match engine.clone() {
         Some(engine) => state.with_docker(move || engine::figures(&engine)),
         None => state,
@@ -178,11 +188,6 @@ fn api_state(
     supervisor: &Addr<Supervisor>,
     lateness: Arc<Lateness>,
 ) -> ApiState {
-    let access = Arc::new(Access::new(AccessSettings {
-        keys: settings.api_keys.clone(),
-        open_metrics: settings.metrics.open,
-        trusted_proxies: settings.server.trusted_proxies.clone(),
-    }));
     let api_settings = api::Settings {
         built_in_services: settings.built_in_services,
         metrics: metrics::Settings {
@@ -191,10 +196,19 @@ fn api_state(
         ..api::Settings::default()
     };
     ApiState::new(api_settings, registry.clone().recipient())
-        .with_access(access)
+        .with_orders(registry.clone().recipient(), registry.clone().recipient())
         .with_supervisor(supervisor.clone().recipient())
         .with_registry(registry.clone().recipient())
         .with_lateness(lateness)
+}
+
+/// Who may ask what.
+fn access_settings(settings: &Settings) -> AccessSettings {
+    AccessSettings {
+        keys: settings.api_keys.clone(),
+        open_metrics: settings.metrics.open,
+        trusted_proxies: settings.server.trusted_proxies.clone(),
+    }
 }
 
 /// Ends probing, then lets requests finish. Whatever still blocks by then is left to the end of the process.

@@ -1,12 +1,17 @@
 //! The command line.
 //!
-//! Exit codes: 0 it worked, 1 it failed, 2 the configuration or the command line is wrong.
+//! Exit codes: 0 it worked, 1 it failed, 2 the configuration or the command line is wrong; `status` ends with 3 where a
+//! critical service is down, and `run` with 3 to 6 where a part ended that the monitor cannot do without.
 
 mod check;
+mod client;
+mod generate;
 mod healthcheck;
 mod init;
 mod key;
+mod look;
 mod run;
+mod table;
 mod validate;
 
 use std::future::Future;
@@ -24,13 +29,17 @@ const WORKED: u8 = 0;
 const FAILED: u8 = 1;
 /// The configuration or the command line is wrong; clap uses the same.
 const MISCONFIGURED: u8 = 2;
+/// The monitor answers, and a critical service is down.
+const DOWN: u8 = 3;
 
 /// Watches the services of a Docker-composed stack, and answers for them by REST and to Prometheus.
 #[derive(Debug, Parser)]
 #[command(
     name = "health-monitor",
     version,
-    after_help = "Exit codes: 0 it worked, 1 it failed, 2 the configuration or the command line is wrong.\n\
+    after_help = "Exit codes: 0 it worked, 1 it failed, 2 the configuration or the command line is wrong; of status: 3 a \
+                  critical service is down;\nof run: 3 the registry ended, 4 the supervisor ended, 5 too many threads \
+                  are blocked, 6 the engine has another socket.\n\
                   Without --config, the first of $HEALTH_MONITOR_CONFIG, ./health-monitor.toml and \
                   /etc/health-monitor/config.toml is read;\nwithout any, the built-in defaults hold. Variables such as \
                   HEALTH_MONITOR__SERVER__BIND win over the file."
@@ -47,6 +56,12 @@ struct Cli {
 enum Command {
     /// Run the monitor (what happens without a command)
     Run,
+    /// Show the services of a running monitor; ends with 3 where a critical one is down
+    Status(look::StatusArguments),
+    /// Show where the services of a running monitor come from, and what is wrong with their labels
+    Services(look::Look),
+    /// Show the containers that a running monitor knows
+    Containers(look::Look),
     /// Write a configuration for the containers that run now
     Init(init::Arguments),
     /// Say what is wrong with a configuration, without starting
@@ -68,6 +83,15 @@ enum Command {
         /// The service's name
         service: String,
     },
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Print completions for a shell
+    Completions {
+        /// Which one
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
 }
 
 /// Runs the command that the process was started with.
@@ -83,6 +107,12 @@ pub fn main() -> ExitCode {
         Command::Healthcheck { timeout } => healthcheck::run(&sources, timeout),
         Command::Key(command) => key::run(&command),
         Command::Check { service } => check::run(&service, &sources),
+        Command::Status(arguments) => look::status(&arguments, &sources),
+        Command::Services(look) => look::services(&look, &sources),
+        Command::Containers(look) => look::containers(&look, &sources),
+        Command::Schema => generate::schema(),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man => generate::man(),
     };
     ExitCode::from(code)
 }

@@ -6,6 +6,7 @@ pub mod app;
 pub mod build;
 pub mod checks;
 pub mod cli;
+pub mod discovery;
 pub mod docker;
 mod excerpt;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod fuzz;
 pub mod history;
 pub mod metrics;
 mod pem;
+pub mod roster;
 pub mod secret;
 pub mod settings;
 pub mod telemetry;

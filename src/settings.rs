@@ -15,11 +15,14 @@ mod builtin;
 mod dependencies;
 mod document;
 pub mod duration;
+mod effective;
 mod environment;
 mod expand;
 #[cfg(test)]
 pub(crate) mod fuzz;
+mod json_schema;
 pub mod key;
+pub mod labels;
 mod layers;
 mod normal;
 mod place;
@@ -30,18 +33,23 @@ mod services;
 mod suggest;
 pub mod values;
 mod walk;
+mod windows;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use effective::Effective;
+pub use json_schema::json_schema;
 pub use layers::Sources;
 pub use place::{KeyPath, Place};
 pub use problem::{Problem, SettingsError};
-pub use sections::{Docker, EnvironmentShown, Log, LogFormat, Metrics, Server, Supervision};
+pub use sections::{Discovered, Discovery, Docker, EnvironmentShown, Log, LogFormat, Metrics, Server, Supervision};
 pub use services::ServiceDefinition;
+pub use windows::Window;
 
 use crate::access::key::ApiKey;
 use layers::Layers;
+use sections::Sections;
 use walk::Walk;
 
 /// The whole configuration, checked and complete.
@@ -55,6 +63,8 @@ pub struct Settings {
     pub api_keys: Vec<Arc<ApiKey>>,
     /// The container engine.
     pub docker: Docker,
+    /// Services that are made for containers.
+    pub discovery: Discovery,
     /// What `/metrics` shows.
     pub metrics: Metrics,
     /// What is logged, and how.
@@ -65,6 +75,15 @@ pub struct Settings {
     pub services: Vec<ServiceDefinition>,
     /// The services are the built-in ones, because no file named any.
     pub built_in_services: bool,
+    /// Recurring windows of maintenance; those of the services above are in their settings already.
+    pub windows: Vec<Window>,
+    /// What holds for every key, as it may be shown, and where it was said.
+    pub effective: Vec<Effective>,
+    /// The files beside the configuration whose content it is made from, such as those of passwords.
+    pub files_read: Vec<PathBuf>,
+    /// What services that are made of labels are held against.
+    pub(crate) base: Arc<labels::Base>,
+    places: place::Places,
 }
 
 // === impl Settings ===
@@ -81,22 +100,47 @@ impl Settings {
         let sections = sections::read(&mut walk);
         let api_keys = api_keys::read(&mut walk);
         let docker_enabled = sections.as_ref().is_none_or(|sections| sections.docker.enabled);
-        let services = services::read(&mut walk, docker_enabled);
+        let defaults = sections::values(&mut walk, "defaults", schema::DEFAULTS);
+        let mut services = services::read(&mut walk, &defaults, docker_enabled);
+        let may_be_discovered = sections.as_ref().is_none_or(Sections::discovers);
+        let names: Vec<&str> = walk
+            .layers
+            .section(schema::SERVICES)
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let windows = windows::read(&mut walk, &names, may_be_discovered);
+        for service in &mut services {
+            service.set_windows(&windows);
+        }
+        let (effective, files_read) = walk.take_effective();
         let problems = walk.into_problems();
         match sections {
             Some(sections) if problems.is_empty() => Ok(Self {
                 server: sections.server,
                 api_keys,
+                base: Arc::new(labels::Base::new(defaults, &layers.places, &sections.discovery)),
                 docker: sections.docker,
+                discovery: sections.discovery,
                 metrics: sections.metrics,
                 log: sections.log,
                 supervision: sections.supervision,
                 services,
+                windows,
+                effective,
+                files_read,
                 built_in_services: layers.built_in_services,
+                places: layers.places,
                 file: layers.file,
             }),
             _ => Err(SettingsError::invalid(problems)),
         }
+    }
+
+    /// Where a section or value was said, for people.
+    pub(crate) fn place_of(&self, path: &KeyPath) -> String {
+        self.places.of(path).to_string()
     }
 
     /// Where the API listens, whatever else is wrong with the configuration: for a look at a monitor that runs.

@@ -34,6 +34,7 @@ mod checks {
             number: 1,
             timeout,
             containers: Arc::new([]),
+            containers_first: false,
         }
     }
 

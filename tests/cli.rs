@@ -75,6 +75,27 @@ fn a_wrong_command_line_ends_with_2() {
     }
 }
 
+// --- what follows from the program itself
+
+#[test]
+fn completions_the_man_page_and_the_schema_are_printed() {
+    let folder = TempDir::new().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, out, _) = run(monitor(&folder).args(["completions", shell]));
+        assert!(
+            code == 0 && out.contains("healthcheck") && out.contains("key-file"),
+            "{shell}"
+        );
+    }
+    let (code, out, _) = run(monitor(&folder).arg("man"));
+    assert!(code == 0 && out.contains(".TH health"), "{out}");
+    for part in ["STATUS", "CONTAINERS", "Exit codes", "HEALTH_MONITOR_URL"] {
+        assert!(out.contains(part), "{part} is missing");
+    }
+    let (code, out, _) = run(monitor(&folder).arg("schema"));
+    assert!(code == 0 && out.starts_with("{\n") && out.contains("draft-07"), "{out}");
+}
+
 // --- validate
 
 #[test]

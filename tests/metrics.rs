@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use health_monitor::api::{ApiState, Settings};
 use health_monitor::metrics::{self, CONTENT_TYPE, DockerFigures, DockerRequests, Process, SelfFigures};
+use health_monitor::roster::Desk;
+use health_monitor::settings::Sources;
 use health_monitor_actors::model::{BreakerView, ContainerStatus, FailureKind, ServiceName, Snapshot, Status, Verdict};
 use health_monitor_actors::probe::{Lateness, Probe};
 use health_monitor_actors::registry::RegistryFigures;
@@ -27,7 +29,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// Every family that the monitor knows.
-const FAMILIES: [&str; 52] = [
+const FAMILIES: [&str; 56] = [
     "service_health_status",
     "service_state",
     "service_info",
@@ -73,6 +75,10 @@ const FAMILIES: [&str; 52] = [
     "health_monitor_docker_event_reconnects_total",
     "health_monitor_docker_events_total",
     "health_monitor_docker_requests_total",
+    "health_monitor_config_last_reload_successful",
+    "health_monitor_config_last_reload_success_timestamp_seconds",
+    "health_monitor_config_reloads_total",
+    "health_monitor_label_problems",
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -169,7 +175,10 @@ fn full_server() -> TestServer {
         .with_supervisor(telling(supervisor()))
         .with_registry(telling(registry))
         .with_lateness(lateness)
-        .with_docker(docker);
+        .with_docker(docker)
+        .with_desk(Arc::new(Desk::new(Arc::new(
+            health_monitor::settings::Settings::load(&Sources::default()).unwrap(),
+        ))));
     TestServer::start(state)
 }
 

@@ -37,6 +37,8 @@ pub struct Attempt {
     /// The service's containers, the oldest first, as they were last known: still so while Docker is away. Empty where
     /// none is known.
     pub containers: Arc<[Arc<ContainerState>]>,
+    /// The service was made for its containers: where Docker says that they are counts before what their names resolve to.
+    pub containers_first: bool,
 }
 
 /// The service does its work.

@@ -3,6 +3,7 @@
 mod change;
 pub mod compose_labels;
 mod container;
+mod maintenance;
 mod moment;
 mod name;
 mod outcome;
@@ -16,6 +17,7 @@ pub use container::{
     ContainerHealth, ContainerKey, ContainerState, ContainerStatus, HealthVerdict, Mount, Network, PortBinding,
     ResourceUsage, Start,
 };
+pub use maintenance::{Maintenance, MaintenanceOrigin, MaintenanceWindow};
 pub use moment::Moment;
 pub use name::{InvalidName, ServiceName};
 pub use outcome::{FailureKind, Fault, Outcome, Verdict};

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::check::{Check, CheckFailure};
 use crate::model::{FailureKind, Moment, Outcome, ServiceName, ServiceSpec};
 use crate::policy::{Admission, PolicyState, Urgency, attribute, preflight, schedule};
-use crate::registry::{Attach, Briefing, Order, Registry, Report, Surroundings, TrialBegan};
+use crate::registry::{Attach, Briefing, Checked, Order, Registry, Report, Surroundings, TrialBegan};
 use crate::supervisor::{ChildContext, ChildName, ChildSpec, MailboxDepth, panic_message};
 
 mod cycle;
@@ -38,6 +38,9 @@ pub struct ProbeTools {
     pub lateness: Arc<Lateness>,
 }
 
+/// How often a paused probe beats, at most: its interval may be a day, and a clock that is set changes its end.
+const PAUSED_AGAIN: Duration = Duration::from_secs(60);
+
 /// Runs one service's check, one cycle at a time, and reports each outcome to the registry.
 pub struct Probe {
     spec: Arc<ServiceSpec>,
@@ -56,6 +59,10 @@ pub struct Probe {
     under_way: Option<UnderWay>,
     /// Something came up during a cycle that wants another one right after it.
     is_rushed: bool,
+    /// In maintenance: only what a person asks for is run.
+    is_paused: bool,
+    /// The last request of a person's that no cycle has answered.
+    requested: Option<u64>,
     has_result: bool,
     sequence: u64,
     attempts: u64,
@@ -68,6 +75,8 @@ struct UnderWay {
     due: Instant,
     /// The generation of stalls that it began in.
     stalls: u64,
+    /// The request that it answers.
+    ticket: Option<u64>,
 }
 
 impl Probe {
@@ -95,6 +104,8 @@ impl Probe {
             armed_in: 0,
             under_way: None,
             is_rushed: false,
+            is_paused: false,
+            requested: None,
             has_result: false,
             sequence: 0,
             attempts: 0,
@@ -117,6 +128,7 @@ impl Probe {
         self.policy = *briefing.policy;
         self.surroundings = Some(briefing.surroundings);
         self.has_result = briefing.has_result;
+        self.is_paused = briefing.is_paused;
         self.next_due = match briefing.next_due {
             Some(due) => schedule::resume(&self.spec, &self.policy, due, now),
             None => schedule::first_due(&self.spec, now, fastrand::f64()),
@@ -157,6 +169,11 @@ impl Probe {
             self.arm(ctx);
             return;
         }
+        if self.is_paused && self.requested.is_none() {
+            self.next_due = now.mono + self.spec.interval.min(PAUSED_AGAIN);
+            self.arm(ctx);
+            return;
+        }
         self.tools
             .lateness
             .observe(now.mono.saturating_duration_since(self.next_due));
@@ -164,6 +181,7 @@ impl Probe {
         let under_way = UnderWay {
             due: self.next_due,
             stalls: self.child.stalls.generation(),
+            ticket: self.requested.take(),
         };
         let Some(surroundings) = &self.surroundings else { return };
         let Surroundings { containers, engine } = surroundings;
@@ -174,6 +192,7 @@ impl Probe {
         }
         let admission = self.policy.admit(&self.spec, now);
         if let Admission::NotBefore(at) = admission {
+            self.requested = under_way.ticket;
             self.next_due = at;
             self.arm(ctx);
             return;
@@ -221,6 +240,11 @@ impl Probe {
         } else {
             tracing::debug!(service = %self.spec.name, "outcome discarded: the monitor stood still meanwhile");
             self.policy.abandon_cycle(&self.spec, now, fastrand::f64());
+            // Nothing was measured for the person who asked; the next cycle answers.
+            if under_way.ticket.is_some() {
+                self.requested = self.requested.max(under_way.ticket);
+                self.is_rushed = true;
+            }
         }
         self.next_due = if std::mem::take(&mut self.is_rushed) {
             now.mono
@@ -232,6 +256,13 @@ impl Probe {
         };
         if is_measured {
             self.report(outcome);
+            if let Some(ticket) = under_way.ticket {
+                self.tools.registry.do_send(Checked {
+                    service: self.spec.name.clone(),
+                    run: self.child.run,
+                    ticket,
+                });
+            }
         }
         self.arm(ctx);
     }
@@ -306,6 +337,19 @@ impl Handler<Order> for Probe {
                     self.spec.retry_interval
                 };
                 self.hurry(spread.mul_f64(fastrand::f64()), ctx);
+            }
+            Order::Pause => self.is_paused = true,
+            Order::Resume => {
+                self.is_paused = false;
+                self.policy.leave_maintenance(now);
+                // Many may leave it together.
+                let spread = self.spec.retry_interval.mul_f64(fastrand::f64());
+                self.hurry(spread, ctx);
+            }
+            Order::CheckNow { ticket } => {
+                self.requested = Some(ticket);
+                self.policy.mended(now);
+                self.hurry(Duration::ZERO, ctx);
             }
         }
     }

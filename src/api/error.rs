@@ -82,6 +82,35 @@ pub enum ApiError {
         /// What would be right.
         remedy: &'static str,
     },
+    /// A request's body cannot be read.
+    #[error("the body cannot be used: {problem}")]
+    BadBody {
+        /// What is wrong.
+        problem: String,
+    },
+    /// What was ordered is impossible as things are.
+    #[error("{problem}")]
+    Conflict {
+        /// Why.
+        problem: String,
+    },
+    /// A check that was ordered has not ended.
+    #[error("the check of {service} has not ended within {} s; GET /health/{service} tells when it has", .limit.as_secs())]
+    CheckUnfinished {
+        /// Which service.
+        service: String,
+        /// How long the answer waited.
+        limit: Duration,
+    },
+    /// A configuration is bad, and the one before holds.
+    #[error("{problem}")]
+    ConfigRejected {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// This monitor runs without the part that is asked for.
+    #[error("this monitor runs without the part that could do this")]
+    NotOffered,
     /// Path and query are longer than allowed.
     #[error("path and query have {length} bytes; at most {limit} are allowed")]
     UriTooLong {
@@ -109,12 +138,6 @@ pub enum ApiError {
     BodyTooSlow {
         /// How long it was given.
         limit: Duration,
-    },
-    /// The body cannot be read, or says what it cannot say.
-    #[error("the body cannot be read: {problem}")]
-    BadBody {
-        /// What is wrong.
-        problem: String,
     },
     /// The client takes no form in which the answer can be sent.
     #[error("the answer can be sent as it is or as gzip, and 'Accept-Encoding' allows neither")]
@@ -183,10 +206,16 @@ impl ApiError {
             ApiError::BadPath { .. } | ApiError::BadParameter { .. } | ApiError::BadBody { .. } => "bad_request",
             ApiError::BodyTooLong { .. } => "body_too_long",
             ApiError::BodyTooSlow { .. } => "body_too_slow",
+            ApiError::Conflict { .. } => "conflict",
+            ApiError::CheckUnfinished { .. } => "unfinished",
+            ApiError::ConfigRejected { .. } => "rejected",
             ApiError::UriTooLong { .. } => "uri_too_long",
             ApiError::HeadersTooLong { .. } => "headers_too_long",
             ApiError::NotAcceptable => "not_acceptable",
-            ApiError::RegistrySilent { .. } | ApiError::RegistryGone | ApiError::Unwritable { .. } => "error",
+            ApiError::RegistrySilent { .. }
+            | ApiError::RegistryGone
+            | ApiError::NotOffered
+            | ApiError::Unwritable { .. } => "error",
         }
     }
 }
@@ -206,10 +235,15 @@ impl actix_web::ResponseError for ApiError {
             }
             ApiError::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::BodyTooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+            ApiError::Conflict { .. } => StatusCode::CONFLICT,
+            ApiError::CheckUnfinished { .. } => StatusCode::GATEWAY_TIMEOUT,
+            ApiError::ConfigRejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             ApiError::HeadersTooLong { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ApiError::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            ApiError::RegistrySilent { .. } | ApiError::RegistryGone => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::RegistrySilent { .. } | ApiError::RegistryGone | ApiError::NotOffered => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ApiError::Unwritable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

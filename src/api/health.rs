@@ -17,7 +17,7 @@ use serde::{Serialize, Serializer};
 use super::wire::Micros;
 use super::{ApiError, ApiState, query};
 
-pub(super) use service::{get as get_service, schema as service_schema};
+pub(super) use service::{ServiceHealth, find as find_service, get as get_service, schema as service_schema};
 
 /// The document begins with what each request computes anew.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -59,7 +59,7 @@ pub(super) struct StatusCounts([(Status, usize); 8]);
 pub(super) async fn get(request: HttpRequest, state: web::Data<ApiState>) -> Result<HttpResponse, ApiError> {
     let strict = query::strict(&request)?;
     let snapshot = state.snapshot().await?;
-    let make = || HealthTail::of(&snapshot, state.settings.built_in_services);
+    let make = || HealthTail::of(&snapshot, state.has_built_in_services());
     let tail = state.health.of(snapshot.version, make).map_err(ApiError::unwritable)?;
     let head = Head {
         status: tail.status,

@@ -6,6 +6,7 @@ use health_monitor_actors::model::{EngineState, Snapshot, Status};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
+use super::config::Reload;
 use super::{ApiError, ApiState, wire};
 use crate::access::Caller;
 use crate::access::key::Scope;
@@ -26,6 +27,8 @@ struct Ready<'a> {
 struct Details<'a> {
     reason: String,
     waiting_for: Vec<&'a str>,
+    /// What became of the configuration that was read last; a bad one leaves the monitor ready, with the one before.
+    configuration: Option<Reload>,
 }
 
 pub(super) async fn get(caller: Caller, state: web::Data<ApiState>) -> Result<HttpResponse, ApiError> {
@@ -41,6 +44,7 @@ pub(super) async fn get(caller: Caller, state: web::Data<ApiState>) -> Result<Ht
     let details = caller.may(Scope::Read).then(|| Details {
         reason: reason(&waiting_for, waits_for_docker),
         waiting_for,
+        configuration: state.reload_status().map(Reload::of),
     });
     Ok(wire::json(http_status, &Ready { status, details }))
 }

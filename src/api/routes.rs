@@ -8,7 +8,8 @@ use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 use super::error::shown;
 use super::{
-    ApiError, ApiState, access, containers, docs, exposition, health, index, internals, livez, openapi, readyz,
+    ApiError, ApiState, access, actions, config, containers, docs, exposition, health, index, internals, livez,
+    openapi, readyz, services,
 };
 use crate::access::key::Scope;
 
@@ -60,6 +61,48 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
         needs: Some(Scope::Read),
         summary: "one container with its resource usage",
         route: || web::to(containers::get_container),
+    },
+    Endpoint {
+        path: "/services",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "what is watched, where each service comes from, and what holds for it",
+        route: || web::to(services::get),
+    },
+    Endpoint {
+        path: "/services/{service_name}/check",
+        method: Method::POST,
+        needs: Some(Scope::Admin),
+        summary: "checks the service now and answers as /health/{service_name} does after it",
+        route: || web::to(actions::check),
+    },
+    Endpoint {
+        path: "/services/{service_name}/maintenance",
+        method: Method::POST,
+        needs: Some(Scope::Admin),
+        summary: "puts the service into maintenance: {\"for\": \"2h\", \"reason\": \"…\"}",
+        route: || web::to(actions::begin_maintenance),
+    },
+    Endpoint {
+        path: "/services/{service_name}/maintenance",
+        method: Method::DELETE,
+        needs: Some(Scope::Admin),
+        summary: "ends the service's maintenance",
+        route: || web::to(actions::end_maintenance),
+    },
+    Endpoint {
+        path: "/config",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "the configuration that holds, secrets hidden, with the origin of every value",
+        route: || web::to(config::get),
+    },
+    Endpoint {
+        path: "/config/reload",
+        method: Method::POST,
+        needs: Some(Scope::Admin),
+        summary: "reads the configuration again; a bad one changes nothing",
+        route: || web::to(config::reload),
     },
     Endpoint {
         path: "/metrics",

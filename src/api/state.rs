@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use actix::dev::{Message, Recipient};
 use futures_util::future::{BoxFuture, FutureExt, join};
-use health_monitor_actors::model::Snapshot;
+use health_monitor_actors::model::{ServiceState, Snapshot};
 use health_monitor_actors::probe::Lateness;
-use health_monitor_actors::registry::{self, GetSnapshot};
+use health_monitor_actors::registry::{self, CheckNow, GetSnapshot, OrderMaintenance, Refusal};
 use health_monitor_actors::supervisor;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::ApiError;
@@ -19,6 +20,8 @@ use super::health::HealthTail;
 use super::rendered::Rendered;
 use crate::access::Access;
 use crate::metrics::{self, DockerFigures, Process, SelfFigures};
+use crate::roster::Desk;
+use crate::roster::reload::ReloadStatus;
 
 /// How the API answers.
 #[derive(Debug, Clone)]
@@ -46,6 +49,14 @@ pub struct ApiState {
     registry: Option<Recipient<registry::Observe>>,
     lateness: Option<Arc<Lateness>>,
     docker: Option<ReadDocker>,
+    desk: Option<Arc<Desk>>,
+    orders: Option<Orders>,
+}
+
+/// Who carries out what people order.
+struct Orders {
+    check: Recipient<CheckNow>,
+    maintenance: Recipient<OrderMaintenance>,
 }
 
 /// Reads what the Docker side counts.
@@ -91,6 +102,8 @@ impl ApiState {
             registry: None,
             lateness: None,
             docker: None,
+            desk: None,
+            orders: None,
         }
     }
 
@@ -130,6 +143,20 @@ impl ApiState {
         self.with_section(Section::reading("docker", move || read()))
     }
 
+    /// Shows what is watched and the configuration, and has it read again.
+    #[must_use]
+    pub fn with_desk(mut self, desk: Arc<Desk>) -> Self {
+        self.desk = Some(desk);
+        self
+    }
+
+    /// Passes on what people order for single services.
+    #[must_use]
+    pub fn with_orders(mut self, check: Recipient<CheckNow>, maintenance: Recipient<OrderMaintenance>) -> Self {
+        self.orders = Some(Orders { check, maintenance });
+        self
+    }
+
     /// Shows one more part in `/internals`.
     #[must_use]
     pub fn with_section(mut self, section: Section) -> Self {
@@ -142,6 +169,46 @@ impl ApiState {
         let limit = self.settings.registry_timeout;
         let answer = self.snapshots.send(GetSnapshot).timeout(limit).await;
         answer.map_err(|error| ApiError::from_registry(error, limit))
+    }
+
+    /// What knows what is watched.
+    pub(super) fn desk(&self) -> Result<&Desk, ApiError> {
+        self.desk.as_deref().ok_or(ApiError::NotOffered)
+    }
+
+    /// The services are the built-in ones: no configuration names any.
+    pub(super) fn has_built_in_services(&self) -> bool {
+        match &self.desk {
+            Some(desk) => desk.settings().built_in_services,
+            None => self.settings.built_in_services,
+        }
+    }
+
+    /// The configuration that was read last was rejected, or some of it needs a restart; `None` where nobody knows.
+    pub(super) fn reload_status(&self) -> Option<ReloadStatus> {
+        self.desk.as_ref().map(|desk| desk.reload_status())
+    }
+
+    /// Orders a check now. What is yielded is the service after it.
+    pub(super) async fn check_now(&self, order: CheckNow) -> Result<oneshot::Receiver<Arc<ServiceState>>, ApiError> {
+        let orders = self.orders.as_ref().ok_or(ApiError::NotOffered)?;
+        self.carried_out(&orders.check, order).await
+    }
+
+    /// Orders maintenance, or its end.
+    pub(super) async fn order_maintenance(&self, order: OrderMaintenance) -> Result<Arc<ServiceState>, ApiError> {
+        let orders = self.orders.as_ref().ok_or(ApiError::NotOffered)?;
+        self.carried_out(&orders.maintenance, order).await
+    }
+
+    async fn carried_out<M, T>(&self, who: &Recipient<M>, order: M) -> Result<T, ApiError>
+    where
+        M: Message<Result = Result<T, Refusal>> + Send + 'static,
+        T: Send,
+    {
+        let limit = self.settings.registry_timeout;
+        let answer = who.send(order).timeout(limit).await;
+        Ok(answer.map_err(|error| ApiError::from_registry(error, limit))??)
     }
 
     /// What the monitor's own parts tell of themselves now.
@@ -157,6 +224,8 @@ impl ApiState {
             registry,
             lateness: self.lateness.clone(),
             docker: self.docker.as_ref().map(|read| read()),
+            reload: self.reload_status(),
+            label_problems: self.desk.as_ref().map(|desk| desk.problems()),
         }
     }
 }

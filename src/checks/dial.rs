@@ -82,6 +82,14 @@ pub(super) async fn dial(address: &Address, attempt: &Attempt, deadline: Deadlin
         }
     };
     let known = attempt.known_addresses(&address.host);
+    if attempt.containers_first && !known.is_empty() {
+        let known: Vec<_> = known.iter().map(|ip| SocketAddr::new(*ip, address.port)).collect();
+        let stream = connect_any(address, &known, deadline).await?;
+        return Ok(Dialed {
+            stream,
+            unresolved: None,
+        });
+    }
     let is_in_no_network = known.is_empty() && attempt.is_in_no_network(&address.host);
     let hurry = !known.is_empty() || is_in_no_network;
     match resolve(address, lookups, hurry, deadline).await {

@@ -24,6 +24,7 @@ pub(super) fn attempt_of(timeout: Duration) -> Attempt {
         number: 1,
         timeout,
         containers: Arc::new([]),
+        containers_first: false,
     }
 }
 
@@ -32,6 +33,7 @@ pub(super) fn attempt_with_container(timeout: Duration, name: &str, at: IpAddr) 
     container.reachable_at = vec![at];
     Attempt {
         containers: Arc::new([Arc::new(container)]),
+        containers_first: false,
         ..attempt_of(timeout)
     }
 }

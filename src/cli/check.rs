@@ -73,6 +73,7 @@ async fn attempt(definition: &ServiceDefinition, found: FoundContainers) -> (Str
         number: 1,
         timeout: spec.timeout,
         containers: found.containers,
+        containers_first: false,
     };
     let started = Instant::now();
     let check = definition.check.clone();

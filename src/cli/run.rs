@@ -23,7 +23,7 @@ pub(super) fn run(sources: &Sources) -> u8 {
             "no configuration file, built-in defaults hold"
         ),
     }
-    let code = match block_on(app::run(settings)) {
+    let code = match block_on(app::run(settings, sources.clone())) {
         Ok(()) => WORKED,
         Err(failure) => {
             tracing::error!(%failure, "monitor ends");

@@ -229,6 +229,7 @@ fn spec(container: &str) -> ServiceSpec {
         docker_health: DockerHealth::Decide,
         min_replicas: 1,
         auth_failure_degrades: false,
+        maintenance: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use health_monitor_actors::model::compose_labels;
 
 use crate::excerpt::excerpt;
 use crate::settings::EnvironmentShown;
+use crate::settings::labels::is_public;
 
 mod scan;
 
@@ -65,10 +66,12 @@ pub(super) fn environment(variables: &[String], policy: EnvironmentShown) -> Vec
 /// Labels with the secret ones hidden.
 pub(super) fn labels<'a>(labels: impl IntoIterator<Item = (&'a String, &'a String)>) -> BTreeMap<String, String> {
     let shown = labels.into_iter().map(|(name, value)| {
-        let value = if SHOWN_LABELS.contains(&name.as_str()) {
-            value.clone()
-        } else {
-            named(name, value)
+        let value = match is_public(name) {
+            _ if SHOWN_LABELS.contains(&name.as_str()) => value.clone(),
+            // Its name may only sound like a secret's: `health-monitor.auth-failure`.
+            Some(true) => text(value),
+            Some(false) => HIDDEN.to_owned(),
+            None => named(name, value),
         };
         (name.clone(), value)
     });

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::text::{Histogram, Kind, Labels, NO_LABELS, Text};
 use crate::build;
+use crate::roster::reload::ReloadStatus;
 
 /// What the monitor's own parts tell of themselves at the time of a scrape. `None` where there is no such part or it did
 /// not answer in time: its series are absent then, rather than wrong.
@@ -24,6 +25,10 @@ pub struct SelfFigures {
     pub lateness: Option<Arc<Lateness>>,
     /// What the Docker side counts.
     pub docker: Option<DockerFigures>,
+    /// What became of the configurations that were read.
+    pub reload: Option<ReloadStatus>,
+    /// How much is wrong with labels and windows of maintenance.
+    pub label_problems: Option<usize>,
 }
 
 /// What the Docker side counts of itself.
@@ -58,6 +63,17 @@ pub(super) fn write(text: &mut Text, engine: &EngineState, figures: &SelfFigures
         [(&build, true)],
     );
     write_docker(text, engine, figures.docker.as_ref());
+    if let Some(reload) = &figures.reload {
+        write_reload(text, reload);
+    }
+    if let Some(problems) = figures.label_problems {
+        text.family(
+            Kind::Gauge,
+            "health_monitor_label_problems",
+            "Labels and windows of maintenance that cannot be followed; GET /services tells which.",
+            [(&NO_LABELS, problems as u64)],
+        );
+    }
     if let Some(supervisor) = &figures.supervisor {
         write_supervisor(text, supervisor);
     }
@@ -83,6 +99,31 @@ pub(super) fn write(text: &mut Text, engine: &EngineState, figures: &SelfFigures
         "health_monitor_outcomes_dropped_total",
         "Outcomes that the registry did not take: of an older run or out of order.",
         one(figures.registry.as_ref().map(|registry| registry.outcomes_dropped)),
+    );
+}
+
+fn write_reload(text: &mut Text, reload: &ReloadStatus) {
+    text.family(
+        Kind::Gauge,
+        "health_monitor_config_last_reload_successful",
+        "1 while the configuration that was read last holds; 0 where it was bad and the one before holds.",
+        [(&NO_LABELS, !reload.is_rejected())],
+    );
+    if let Some(since) = reload.holds_since {
+        text.family(
+            Kind::Gauge,
+            "health_monitor_config_last_reload_success_timestamp_seconds",
+            "When the configuration that holds was read.",
+            [(&NO_LABELS, since.as_second() as f64)],
+        );
+    }
+    let accepted = Labels::of("result", "accepted");
+    let rejected = Labels::of("result", "rejected");
+    text.family(
+        Kind::Counter,
+        "health_monitor_config_reloads_total",
+        "Configurations read since the start, by what became of them.",
+        [(&accepted, reload.accepted), (&rejected, reload.rejected)],
     );
 }
 

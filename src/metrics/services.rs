@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use health_monitor_actors::model::{
-    BreakerView, Container, DurationHistogram, ServiceName, ServiceState, Snapshot, Status,
-};
+use health_monitor_actors::model::{BreakerView, DurationHistogram, ServiceName, ServiceState, Snapshot, Status};
 
 use super::Settings;
 use super::text::{Histogram, Kind, Labels, NO_LABELS, Text};
@@ -224,10 +222,7 @@ fn each_with<V>(rows: &[Row], read: impl Fn(&ServiceState) -> Option<V>) -> impl
 
 fn info(row: &Row) -> Labels {
     let spec = &row.service.spec;
-    let container = match &spec.container {
-        Container::None => "",
-        Container::Named(name) => name,
-    };
+    let container = spec.container.name().unwrap_or_default();
     let depends_on: Vec<&str> = spec.depends_on.iter().map(ServiceName::as_str).collect();
     row.labels
         .clone()

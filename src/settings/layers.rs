@@ -69,7 +69,8 @@ impl Sources {
         }
     }
 
-    fn find(&self) -> Option<PathBuf> {
+    /// The file that is read now.
+    pub fn find(&self) -> Option<PathBuf> {
         let exists = |file: &&PathBuf| file.try_exists().unwrap_or(true);
         self.file.clone().or_else(|| self.searched.iter().find(exists).cloned())
     }
@@ -99,7 +100,11 @@ impl Layers {
             from_file = document.root;
             places.overlay(document.places);
         }
-        let built_in_services = !from_file.contains_key(SERVICES);
+        // Whoever says what is to be discovered wants that in the place of somebody else's nine services.
+        let discovers = |places: &Places| places.sets(&KeyPath::of(&["discovery", "containers"]));
+        let by_variables = environment::read(&sources.environment, &Map::new());
+        let built_in_services =
+            !from_file.contains_key(SERVICES) && !discovers(&places) && !discovers(&by_variables.places);
         if !built_in_services {
             root.remove(SERVICES);
         }

@@ -20,6 +20,13 @@ pub enum Place {
     },
     /// In an environment variable.
     Variable(Arc<str>),
+    /// In a container's label.
+    Label {
+        /// The container's name.
+        container: Arc<str>,
+        /// The whole name of the label.
+        label: Arc<str>,
+    },
     /// In the built-in defaults.
     BuiltIn,
 }
@@ -89,6 +96,7 @@ impl fmt::Display for Place {
             Place::File { file, line: Some(line) } => write!(f, "{file}:{line}"),
             Place::File { file, line: None } => f.write_str(file),
             Place::Variable(name) => f.write_str(name),
+            Place::Label { container, label } => write!(f, "label {label} of container {container}"),
             Place::BuiltIn => f.write_str("built-in defaults"),
         }
     }
@@ -126,9 +134,28 @@ impl Places {
         matches!(self.known.get(path), Some(Place::Variable(_)))
     }
 
+    /// The places of one section alone.
+    pub(super) fn within(&self, section: &KeyPath) -> Places {
+        let is_within = |path: &&KeyPath| path.is_within(section);
+        Places {
+            known: self
+                .known
+                .iter()
+                .filter(|(path, _)| is_within(path))
+                .map(|(path, place)| (path.clone(), place.clone()))
+                .collect(),
+            untyped: self.untyped.iter().filter(is_within).cloned().collect(),
+        }
+    }
+
     /// The value is text whose type is still to be found.
     pub(super) fn is_untyped(&self, path: &KeyPath) -> bool {
         self.untyped.contains(path)
+    }
+
+    /// Where this very value was said; in the built-in defaults where nobody said it.
+    pub(super) fn said(&self, path: &KeyPath) -> Place {
+        self.known.get(path).cloned().unwrap_or(Place::BuiltIn)
     }
 
     /// Where a value stands: its own place, else that of what it is part of.

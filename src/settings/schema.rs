@@ -19,11 +19,20 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The name of the section with a table for each service.
 pub const SERVICES: &str = "services";
 
+/// The name of the section of what holds for services that do not say otherwise.
+pub const DEFAULTS_SECTION: &str = "defaults";
+
+/// The name of the section on services that are made for containers.
+pub const DISCOVERY_SECTION: &str = "discovery";
+
 /// What follows the name of a secret where it names the file that holds it.
 pub const FILE_SUFFIX: &str = "_file";
 
 /// The name of the section with a table for each key of the API.
 pub const API_KEYS: &str = "api_keys";
+
+/// The name of the section with a table for each recurring window of maintenance.
+pub const MAINTENANCE: &str = "maintenance";
 
 /// Every section with fixed keys.
 pub const SECTIONS: &[Section] = &[
@@ -34,6 +43,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "docker",
         keys: DOCKER,
+    },
+    Section {
+        name: "discovery",
+        keys: DISCOVERY,
     },
     Section {
         name: "defaults",
@@ -51,10 +64,16 @@ pub const SECTIONS: &[Section] = &[
 ];
 
 /// Every section with a table for each name that a person gives, but `services`: the keys of each of these tables.
-pub const NAMED_SECTIONS: &[Section] = &[Section {
-    name: API_KEYS,
-    keys: API_KEY,
-}];
+pub const NAMED_SECTIONS: &[Section] = &[
+    Section {
+        name: API_KEYS,
+        keys: API_KEY,
+    },
+    Section {
+        name: MAINTENANCE,
+        keys: WINDOW,
+    },
+];
 
 /// `[server]`: the REST API.
 pub const SERVER: &[Key] = &[
@@ -141,6 +160,61 @@ pub const DOCKER: &[Key] = &[
         "what /containers/NAME shows of a container's environment: values with secrets as ***, names alone, or everything",
     )
     .default("redacted"),
+];
+
+/// `[discovery]`: services that are made for containers.
+pub const DISCOVERY: &[Key] = &[
+    Key::new(
+        "containers",
+        KeyKind::Choice(&["none", "labelled", "project", "running"]),
+        "which containers are watched without a service in the file: none, those with health-monitor labels, beside them \
+         those of a Compose project, or beside them all that run",
+    )
+    .default("labelled"),
+    Key::new(
+        "project",
+        KeyKind::Text,
+        "Compose project for containers = \"project\"; docker.project or the monitor's own if left out",
+    ),
+    Key::new(
+        "files",
+        KeyKind::Path,
+        "folder of the files that labels may name, such as those of passwords; nothing outside it is read for a label",
+    )
+    .default("/run/secrets"),
+];
+
+/// `[maintenance.NAME]`: a window of maintenance that recurs.
+pub const WINDOW: &[Key] = &[
+    Key::new(
+        "services",
+        KeyKind::TextList,
+        "services that are not checked meanwhile; all if left out",
+    ),
+    Key::new(
+        "days",
+        KeyKind::TextList,
+        "days on which it begins: mon, tue, wed, thu, fri, sat, sun; every day if left out",
+    ),
+    Key::new(
+        "start",
+        KeyKind::Text,
+        "local time at which it begins, such as \"02:30\"",
+    )
+    .required(),
+    Key::new(
+        "for",
+        within(SECOND, Duration::from_secs(7 * 86_400)),
+        "how long it lasts, elapsed and not by the clock",
+    )
+    .required(),
+    Key::new(
+        "time_zone",
+        KeyKind::Text,
+        "whose local time it is, such as \"Europe/Berlin\"; summer time is taken into account",
+    )
+    .default("UTC"),
+    Key::new("reason", KeyKind::Text, "one sentence that is shown meanwhile"),
 ];
 
 /// `[defaults]`: what holds for a service that does not say otherwise. Every key may stand in a service too.

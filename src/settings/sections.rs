@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::duration;
 use super::key::Key;
 use super::place::KeyPath;
-use super::schema::{DOCKER, LOG, METRICS, SERVER, SUPERVISION};
+use super::schema::{DISCOVERY, DOCKER, LOG, METRICS, SERVER, SUPERVISION};
 use super::values::Values;
 use super::walk::{Owner, Schema, Walk};
 use crate::access::client::TrustedProxies;
@@ -67,6 +67,31 @@ pub enum EnvironmentShown {
     All,
 }
 
+/// Services that are made for containers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Discovery {
+    /// Which containers.
+    pub containers: Discovered,
+    /// The Compose project for [`Discovered::Project`]; the one in which services are matched where it is `None`.
+    pub project: Option<String>,
+    /// Folder of the files that labels may name.
+    pub files: PathBuf,
+}
+
+/// Which containers are watched without a service in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Discovered {
+    /// None.
+    None,
+    /// Those with labels of the monitor.
+    Labelled,
+    /// Beside them those of a Compose project.
+    Project,
+    /// Beside them all that run.
+    Running,
+}
+
 /// What `/metrics` shows.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Metrics {
@@ -108,9 +133,19 @@ pub struct Supervision {
 pub(super) struct Sections {
     pub(super) server: Server,
     pub(super) docker: Docker,
+    pub(super) discovery: Discovery,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
     pub(super) supervision: Supervision,
+}
+
+// === impl Sections ===
+
+impl Sections {
+    /// Services may be made for containers.
+    pub(super) fn discovers(&self) -> bool {
+        self.docker.enabled && self.discovery.containers != Discovered::None
+    }
 }
 
 /// Reads the sections; `None` where that is impossible, which is a problem then.
@@ -120,12 +155,17 @@ pub(super) fn read(walk: &mut Walk<'_>) -> Option<Sections> {
         check_certificate(walk, files);
     }
     let docker = read_docker(walk);
+    let discovery = read_section::<Discovery>(walk, "discovery", DISCOVERY);
+    if let (Some(docker), Some(discovery)) = (&docker, &discovery) {
+        check_discovery(walk, docker, discovery);
+    }
     let metrics = read_section(walk, "metrics", METRICS);
     let log = read_section(walk, "log", LOG);
     let supervision = read_section(walk, "supervision", SUPERVISION);
     Some(Sections {
         server: server?,
         docker: docker?,
+        discovery: discovery?,
         metrics: metrics?,
         log: log?,
         supervision: supervision?,
@@ -213,6 +253,24 @@ fn read_proxies(walk: &mut Walk<'_>, values: &Values) -> Option<TrustedProxies> 
             walk.problem(&KeyPath::of(&["server", "trusted_proxies"]), error);
             None
         }
+    }
+}
+
+/// What contradicts the rest of what is said of discovery.
+fn check_discovery(walk: &mut Walk<'_>, docker: &Docker, discovery: &Discovery) {
+    let containers = KeyPath::of(&["discovery", "containers"]);
+    let is_said = walk.layers.places.sets(&containers);
+    if !docker.enabled && is_said && discovery.containers != Discovered::None {
+        walk.problem(
+            &containers,
+            "needs Docker, but docker.enabled is false; enable it, or discover \"none\"",
+        );
+    }
+    if discovery.project.is_some() && discovery.containers != Discovered::Project {
+        walk.problem(
+            &KeyPath::of(&["discovery", "project"]),
+            "holds for containers = \"project\" alone; set that, or leave the project out",
+        );
     }
 }
 

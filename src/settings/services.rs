@@ -15,10 +15,10 @@ use super::duration;
 use super::key::{Key, KeyKind};
 use super::place::KeyPath;
 use super::schema::{DEFAULTS, FILE_SUFFIX, SERVICE, SERVICES};
-use super::sections;
 use super::suggest::did_you_mean;
 use super::values::Values;
 use super::walk::{Owner, Schema, Walk};
+use super::windows::Window;
 use crate::checks::{self, CheckKind};
 use crate::secret::shown_url;
 
@@ -58,10 +58,9 @@ struct Times {
 }
 
 /// Reads all services.
-pub(super) fn read(walk: &mut Walk<'_>, docker_enabled: bool) -> Vec<ServiceDefinition> {
-    let defaults = sections::values(walk, "defaults", DEFAULTS);
+pub(super) fn read(walk: &mut Walk<'_>, defaults: &Values, docker_enabled: bool) -> Vec<ServiceDefinition> {
     // Contradictions among the defaults are said once, and even where no service is named.
-    read_times(&Values::default(), &defaults, &KeyPath::default(), walk);
+    read_times(&Values::default(), defaults, &KeyPath::default(), walk);
 
     let tables: BTreeMap<String, Value> = match walk.layers.section(SERVICES) {
         Some(services) => services
@@ -84,7 +83,7 @@ pub(super) fn read(walk: &mut Walk<'_>, docker_enabled: bool) -> Vec<ServiceDefi
         if !docker_enabled && text_of(table, "check") == Some("container") {
             without_container.push(name.as_str());
         }
-        definitions.extend(read_service(name, table, &path, &defaults, walk));
+        definitions.extend(read_service(name, table, &path, defaults, walk));
     }
     if !without_container.is_empty() {
         let services = without_container.join(", ");
@@ -96,7 +95,8 @@ pub(super) fn read(walk: &mut Walk<'_>, docker_enabled: bool) -> Vec<ServiceDefi
     definitions
 }
 
-fn read_service(
+/// Reads one service.
+pub(super) fn read_service(
     name: &str,
     table: &Map<String, Value>,
     path: &KeyPath,
@@ -117,6 +117,7 @@ fn read_service(
     let times = read_times(&values, defaults, path, walk)?;
     let name = ServiceName::new(name).ok()?;
     let spec = complete(name, kind, &values, defaults, times);
+    note_inherited(&spec, kind, &values, defaults, path, walk);
     check_container(&spec, &values, path, walk);
 
     if walk.has_problem(path) {
@@ -227,6 +228,45 @@ fn complete(name: ServiceName, kind: CheckKind, values: &Values, defaults: &Valu
         docker_health,
         min_replicas: number("min_replicas"),
         auth_failure_degrades: text("auth_failure") == Some("degraded"),
+        maintenance: Vec::new(),
+    }
+}
+
+/// Notes what holds for a service without its own word: the defaults, and the times that gave way to its own.
+fn note_inherited(
+    spec: &ServiceSpec,
+    kind: CheckKind,
+    values: &Values,
+    defaults: &Values,
+    path: &KeyPath,
+    walk: &mut Walk<'_>,
+) {
+    for key in DEFAULTS.iter().filter(|key| values.get(key.name).is_none()) {
+        let effective = match key.name {
+            "timeout" => Some(spec.timeout),
+            "retry_interval" => Some(spec.retry_interval),
+            "retry_backoff" => Some(spec.retry_backoff.min),
+            "retry_backoff_max" => Some(spec.retry_backoff.max),
+            _ => None,
+        };
+        let effective = effective.map(|time| Json::from(duration::format(time)));
+        if let Some(value) = effective.or_else(|| defaults.get(key.name).cloned()) {
+            let said_at = KeyPath::of(&["defaults", key.name]);
+            walk.note_effective(path.join(key.name), key.kind, &value, &said_at);
+        }
+    }
+    let left_out = SERVICE
+        .iter()
+        .chain(kind.schema)
+        .filter(|key| values.get(key.name).is_none());
+    for key in left_out {
+        let value = match key.name {
+            "container" => spec.container.name().map(Json::from),
+            _ => key.default.map(Json::from),
+        };
+        if let Some(value) = value {
+            walk.note_effective(path.join(key.name), key.kind, &value, &KeyPath::default());
+        }
     }
 }
 
@@ -380,6 +420,23 @@ impl fmt::Display for Setting<Duration> {
 }
 
 // === impl ServiceDefinition ===
+
+impl ServiceDefinition {
+    /// Gives it the windows of maintenance that are for it.
+    pub fn set_windows(&mut self, windows: &[Window]) {
+        let name = &self.spec.name;
+        let own = windows.iter().filter(|window| window.is_for(name));
+        let own: Vec<_> = own.map(|window| window.window.clone()).collect();
+        if self.spec.maintenance != own {
+            Arc::make_mut(&mut self.spec).maintenance = own;
+        }
+    }
+
+    /// It asks the same in the same way.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.spec == other.spec && self.check_values == other.check_values
+    }
+}
 
 impl fmt::Debug for ServiceDefinition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use config::{Map, Value, ValueKind};
 use serde_json::Value as Json;
 
+use super::effective::Effective;
 use super::key::{Key, KeyKind};
 use super::layers::Layers;
 use super::normal::{self, Reading};
@@ -42,6 +43,8 @@ pub(super) enum Owner {
 pub(super) struct Walk<'a> {
     pub(super) layers: &'a Layers,
     problems: Vec<Problem>,
+    effective: Vec<Effective>,
+    files: Vec<PathBuf>,
 }
 
 // === impl Walk ===
@@ -52,7 +55,20 @@ impl<'a> Walk<'a> {
         Self {
             layers,
             problems: layers.problems.clone(),
+            effective: Vec::new(),
+            files: Vec::new(),
         }
+    }
+
+    /// What holds, as it may be shown, and the files whose content it is made from.
+    pub(super) fn take_effective(&mut self) -> (Vec<Effective>, Vec<PathBuf>) {
+        (std::mem::take(&mut self.effective), std::mem::take(&mut self.files))
+    }
+
+    /// Notes what holds for a key and where that was said.
+    pub(super) fn note_effective(&mut self, path: KeyPath, kind: KeyKind, value: &Json, said_at: &KeyPath) {
+        let origin = self.layers.places.said(said_at);
+        self.effective.push(Effective::new(path, kind, value, origin));
     }
 
     /// Everything that is wrong.
@@ -82,6 +98,12 @@ impl<'a> Walk<'a> {
         for key in &schema.keys {
             let value = self.key(path, table, key, schema.default_port);
             if let Some(value) = value.or_else(|| schema.default_of(key)) {
+                let key_path = path.join(key.name);
+                let file_path = path.join(&format!("{}{FILE_SUFFIX}", key.name));
+                let is_of_file =
+                    key.kind == KeyKind::Secret && table.contains_key(&format!("{}{FILE_SUFFIX}", key.name));
+                let said_at = if is_of_file { &file_path } else { &key_path };
+                self.note_effective(key_path.clone(), key.kind, &value, said_at);
                 values.push((key.name.to_owned(), value));
             }
         }
@@ -164,7 +186,9 @@ impl<'a> Walk<'a> {
             self.problem(path, format!("must be the path of a file, not {}", normal::show(file)));
             return None;
         };
-        match read_secret(Path::new(&self.resolve(path, file))) {
+        let resolved = self.resolve(path, file);
+        self.files.push(PathBuf::from(&resolved));
+        match read_secret(Path::new(&resolved)) {
             Ok(secret) => Some(Json::from(secret)),
             Err(problem) => {
                 self.problem(path, format!("({file}) {problem}"));

@@ -6,6 +6,8 @@ mod collector;
 #[cfg(test)]
 mod containers;
 #[cfg(test)]
+mod discovery;
+#[cfg(test)]
 mod latency;
 #[cfg(test)]
 mod life;

@@ -180,7 +180,7 @@ impl Curl {
                 "-s" | "-sS" | "-f" | "-fsS" | "-sf" => {}
                 "-sI" | "-I" => "HEAD".clone_into(&mut curl.method),
                 "-X" => words.next().ok_or("-X needs a method")?.clone_into(&mut curl.method),
-                "-o" | "--data-urlencode" => {
+                "-o" | "-H" | "-d" | "--data-urlencode" => {
                     words.next().ok_or_else(|| format!("{word} needs a value"))?;
                 }
                 "-w" => {

@@ -53,7 +53,8 @@ pub(crate) fn main(configuration: &str) -> ExitCode {
     let _is_first = rustls::crypto::ring::default_provider().install_default().is_ok();
     let file = PathBuf::from(configuration);
     let switch = Switch(file.with_file_name("fault"));
-    let mut settings = Settings::load(&Sources::of_process(Some(file))).expect("a valid configuration");
+    let sources = Sources::of_process(Some(file));
+    let mut settings = Settings::load(&sources).expect("a valid configuration");
     telemetry::start(&settings.log, None).expect("the only log");
     let ended = actix::System::new().block_on(async {
         let faulty = settings.services.iter_mut();
@@ -65,7 +66,7 @@ pub(crate) fn main(configuration: &str) -> ExitCode {
             })
             .collect();
         let first = faulty.into_iter().next().expect("a service of this name");
-        let running = app::start(settings)?;
+        let running = app::start(settings, sources)?;
         actors::break_when_told(&running, first, switch);
         running.until_end().await
     });

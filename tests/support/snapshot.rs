@@ -55,6 +55,7 @@ pub(crate) fn service(name: &str) -> ServiceBuilder {
         totals: Totals::default(),
         durations: DurationHistogram::default(),
         last_verdict: None,
+        maintenance: None,
     };
     ServiceBuilder { state, on: Vec::new() }.checked(Verdict::Pass, "port 1234 accepts connections")
 }
@@ -112,6 +113,7 @@ pub(crate) fn spec(name: &str) -> ServiceSpec {
         docker_health: DockerHealth::Warn,
         min_replicas: 1,
         auth_failure_degrades: false,
+        maintenance: Vec::new(),
     }
 }
 

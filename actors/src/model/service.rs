@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerKey, Outcome, ServiceSpec, Status};
+use super::{ContainerKey, Maintenance, Outcome, ServiceSpec, Status};
 
 /// A service as the registry answers for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +39,8 @@ pub struct ServiceState {
     pub durations: DurationHistogram,
     /// The last status that was measured: `true` up, `false` down; `None` while it never was.
     pub last_verdict: Option<bool>,
+    /// The maintenance that it is in.
+    pub maintenance: Option<Maintenance>,
 }
 
 /// A change of status that is announced and not decided.

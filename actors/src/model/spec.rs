@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::ServiceName;
+use super::{MaintenanceWindow, ServiceName};
 
 /// The effective settings of one service that the actors act on. What belongs to one protocol stays with its check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub struct ServiceSpec {
     pub min_replicas: u32,
     /// A refused login is a warning and not a failure.
     pub auth_failure_degrades: bool,
+    /// Times in which it is not checked.
+    pub maintenance: Vec<MaintenanceWindow>,
 }
 
 /// Which containers bear a service.
@@ -51,6 +53,14 @@ pub enum Container {
     None,
     /// The ones found by this name: container name or id, else Compose service, else network alias.
     Named(String),
+    /// The ones that the service was made for, because they were discovered: of a project the containers of a Compose
+    /// service, else one container by its exact name.
+    Discovered {
+        /// The Compose project; `None` for a container without one.
+        project: Option<String>,
+        /// The Compose service, or the container's name.
+        name: String,
+    },
 }
 
 /// Bounds of the pause before a retry; it doubles from one retry to the next, and jitter draws from all of it.
@@ -81,4 +91,21 @@ pub enum DockerHealth {
     Warn,
     /// Nothing.
     Ignore,
+}
+
+// === impl Container ===
+
+impl Container {
+    /// The name that is looked for; `None` where no container bears the service.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Container::None => None,
+            Container::Named(name) | Container::Discovered { name, .. } => Some(name),
+        }
+    }
+
+    /// The service was made for its containers, and not they found for it.
+    pub fn is_discovered(&self) -> bool {
+        matches!(self, Container::Discovered { .. })
+    }
 }

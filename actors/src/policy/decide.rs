@@ -4,12 +4,11 @@ use std::ops::ControlFlow;
 
 use tokio::time::Instant;
 
-use crate::model::{
-    Container, EngineState, FailureKind, Fault, Moment, Outcome, Pending, ServiceSpec, Status, Verdict,
-};
+use crate::model::{EngineState, FailureKind, Fault, Moment, Outcome, Pending, ServiceSpec, Status, Verdict};
 
 use super::breaker::Breaker;
 use super::condition::Condition;
+use super::maintenance;
 use super::matching::Matching;
 use super::preflight::{ambiguous, docker_away, has_address, missing, only_docker_can_tell};
 use super::replicas::condition_of_all;
@@ -56,8 +55,12 @@ enum Beside<'a> {
     NeverSeen(&'a str),
 }
 
-/// Makes the status. Containers come first; where they say nothing against the service, its check decides.
+/// Makes the status. Maintenance stands before everything; then containers come first, and where they say nothing against
+/// the service, its check decides.
 pub fn decide(situation: &Situation<'_>) -> Decision {
+    if let Some(found) = maintenance::maintenance(situation.spec, situation.policy, situation.now) {
+        return Decision::of(Status::Maintenance, maintenance::sentence(&found));
+    }
     match look_at_containers(situation) {
         ControlFlow::Continue(beside) => look_at_check(situation, &beside),
         ControlFlow::Break(decision) => decision,
@@ -67,7 +70,7 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
 /// What the containers decide alone, or what they add to the check's word.
 fn look_at_containers<'a>(situation: &Situation<'a>) -> ControlFlow<Decision, Beside<'a>> {
     let Situation { spec, engine, now, .. } = *situation;
-    let Container::Named(name) = &spec.container else {
+    let Some(name) = spec.container.name() else {
         return ControlFlow::Continue(Beside::Nothing);
     };
     match (engine, situation.containers) {

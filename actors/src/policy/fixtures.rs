@@ -49,6 +49,7 @@ pub(super) fn spec() -> ServiceSpec {
         docker_health: DockerHealth::Warn,
         min_replicas: 1,
         auth_failure_degrades: false,
+        maintenance: Vec::new(),
     }
 }
 

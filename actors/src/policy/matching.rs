@@ -22,6 +22,8 @@ pub struct ContainerIndex {
     by_name: HashMap<String, Arc<ContainerState>>,
     by_id: HashMap<String, Arc<ContainerState>>,
     by_service: HashMap<String, Vec<Arc<ContainerState>>>,
+    /// By Compose project and service, whatever project services are looked for in.
+    by_project: HashMap<(String, String), Vec<Arc<ContainerState>>>,
     by_alias: HashMap<String, Vec<Arc<ContainerState>>>,
     /// Containers that Compose made to take another's place and has not started, by that one's name or id.
     replacements: HashMap<String, Arc<ContainerState>>,
@@ -69,15 +71,27 @@ impl ContainerIndex {
     /// The containers that bear a service: by name or id, else by Compose service, else by network alias. Left out are
     /// containers of `docker compose run`, and of a container and its replacement the one that does not count.
     pub fn find(&self, wanted: &Container) -> Matching {
-        let Container::Named(name) = wanted else {
-            return Matching::None;
+        let name = match wanted {
+            Container::None => return Matching::None,
+            Container::Discovered {
+                project: Some(project),
+                name,
+            } => {
+                let group = self.by_project.get(&(project.clone(), name.clone()));
+                return group.map_or(Matching::None, |group| self.find_in(group));
+            }
+            Container::Discovered { project: None, name } => {
+                let exact = self.by_name.get(name);
+                return exact.map_or(Matching::None, |exact| found_of(self.successor(exact)));
+            }
+            Container::Named(name) => name,
         };
         if let Some(exact) = self.by_name.get(name).or_else(|| self.by_id.get(name)) {
-            return found(vec![self.successor(exact)]);
+            return found_of(self.successor(exact));
         }
         // Between the old one's removal and the new one's renaming nobody bears the name.
         if let Some(replacement) = self.replacements.get(name) {
-            return found(vec![Arc::clone(replacement)]);
+            return found_of(Arc::clone(replacement));
         }
         let group = self.by_service.get(name).or_else(|| self.by_alias.get(name));
         group.map_or(Matching::None, |group| self.find_in(group))
@@ -98,6 +112,12 @@ impl ContainerIndex {
             .is_some_and(|value| value.eq_ignore_ascii_case("true"));
         if is_one_off {
             return;
+        }
+        if let Some(project) = container.label(compose_labels::PROJECT)
+            && let Some(service) = container.label(compose_labels::SERVICE)
+        {
+            let key = (project.to_owned(), service.to_owned());
+            self.by_project.entry(key).or_default().push(Arc::clone(container));
         }
         let is_in_project = project.is_none() || project == container.label(compose_labels::PROJECT);
         if let Some(service) = container.label(compose_labels::SERVICE)
@@ -155,6 +175,10 @@ impl ContainerIndex {
             _ => Arc::clone(container),
         }
     }
+}
+
+fn found_of(container: Arc<ContainerState>) -> Matching {
+    Matching::Found(Arc::new([container]))
 }
 
 fn found(mut containers: Vec<Arc<ContainerState>>) -> Matching {
@@ -223,6 +247,26 @@ mod tests {
         );
         assert_eq!(names(&index(&containers, None), "app"), ["iot-app-1", "iot-app-2"]);
         assert_eq!(names(&index(&containers, Some("web")), "app"), [""; 0]);
+    }
+
+    #[test]
+    fn what_was_discovered_is_found_in_its_own_project_whatever_the_monitors_is() {
+        let now = start();
+        let containers = [
+            compose("a-db-1", "a", "db", 5, now),
+            compose("b-db-1", "b", "db", 9, now),
+            running("db", seconds(9), now),
+        ];
+        let index = index(&containers, Some("b"));
+        for (project, expected) in [(Some("a"), "a-db-1"), (Some("b"), "b-db-1"), (None, "db")] {
+            let wanted = Container::Discovered {
+                project: project.map(str::to_owned),
+                name: "db".to_owned(),
+            };
+            let found = index.find(&wanted).containers();
+            let found: Vec<_> = found.iter().map(|container| container.name.as_str()).collect();
+            assert_eq!(found, [expected]);
+        }
     }
 
     #[test]

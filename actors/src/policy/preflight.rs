@@ -1,7 +1,7 @@
 //! What is known before anybody is asked.
 
 use crate::check::CheckFailure;
-use crate::model::{Container, EngineState, FailureKind, Moment, ServiceSpec};
+use crate::model::{EngineState, FailureKind, Moment, ServiceSpec};
 
 use super::PolicyState;
 use super::ago;
@@ -21,9 +21,7 @@ pub fn preflight(
     engine: &EngineState,
     now: Moment,
 ) -> Option<CheckFailure> {
-    let Container::Named(name) = &spec.container else {
-        return None;
-    };
+    let name = spec.container.name()?;
     if !engine.is_up() {
         return only_docker_can_tell(spec)
             .then(|| CheckFailure::new(FailureKind::DockerUnavailable, docker_away(engine, now)));
@@ -143,7 +141,7 @@ mod tests {
         let mut world = with(&[]);
         world.containers = Matching::Ambiguous(vec!["a".to_owned(), "b".to_owned()]);
         assert_eq!(kind(&world), Some(FailureKind::Ambiguous));
-        world.spec.container = Container::None;
+        world.spec.container = crate::model::Container::None;
         assert_eq!(kind(&world), None);
     }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::model::{Moment, ServiceSpec};
+use crate::model::{Maintenance, Moment, ServiceSpec};
 
 use super::PolicyState;
 use super::breaker::Breaker;
@@ -30,6 +30,9 @@ pub struct SavedPolicy {
     was_unmeasured: bool,
     /// From the saving to a tick of the schedule's phase, which may have passed.
     tick_in: Option<SignedDuration>,
+    /// What a person ordered, with its end by the wall clock. Absent in what earlier versions saved.
+    #[serde(default)]
+    maintenance: Option<Maintenance>,
 }
 
 /// A breaker that is not closed. A trial under way is lost with the process, so it is due again at once.
@@ -74,6 +77,7 @@ impl PolicyState {
             tick_in: self
                 .anchor
                 .map(|anchor| signed(anchor.saturating_duration_since(now.mono)) - signed(age(anchor))),
+            maintenance: self.maintenance.clone(),
         }
     }
 
@@ -84,6 +88,7 @@ impl PolicyState {
             || self.fresh != before.fresh
             || self.start_period.ends != before.start_period.ends
             || self.flapping != before.flapping
+            || self.maintenance != before.maintenance
             || self.streaks.gist() != before.streaks.gist()
             || self.breaker.gist() != before.breaker.gist()
     }
@@ -135,6 +140,7 @@ impl PolicyState {
             was_unmeasured: saved.was_unmeasured,
             anchor: saved.tick_in.and_then(tick),
             last_heard: saved.heard_ago.map(|ago| past(ago).unwrap_or(now.mono)),
+            maintenance: saved.maintenance,
         }
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{BreakerView, ContainerState, FailureKind, Fault, Moment, Outcome, ServiceSpec, Verdict};
+use crate::model::{
+    BreakerView, ContainerState, FailureKind, Fault, Maintenance, Moment, Outcome, ServiceSpec, Verdict,
+};
 
 use super::breaker::{Admission, Breaker};
 use super::flapping::FlapWindow;
@@ -36,6 +38,8 @@ pub struct PolicyState {
     pub(super) was_unmeasured: bool,
     /// Cycles on schedule fall on this time and whole intervals from it; `None` before the first cycle has ended.
     pub(super) anchor: Option<Instant>,
+    /// What a person ordered, until it is taken back or another takes its place; it may be over.
+    pub(super) maintenance: Option<Maintenance>,
 }
 
 /// Whether a cycle should run before its time.
@@ -99,6 +103,27 @@ impl PolicyState {
             Turn::Nothing => return Urgency::Keep,
         }
         Urgency::RunNow
+    }
+
+    /// A person orders maintenance, or takes back what was ordered.
+    pub fn order_maintenance(&mut self, maintenance: Option<Maintenance>) {
+        self.maintenance = maintenance;
+    }
+
+    /// What a person ordered; it may be over. [`maintenance`](super::maintenance()) tells whether the service is in any.
+    pub fn ordered_maintenance(&self) -> Option<&Maintenance> {
+        self.maintenance.as_ref()
+    }
+
+    /// A maintenance has ended: what was known before it is old. The service may be another one now, so the first cycle
+    /// after it decides.
+    pub fn leave_maintenance(&mut self, now: Moment) {
+        let start_period = self.start_period;
+        self.begin_anew(now);
+        // A container that started meanwhile keeps its time.
+        self.start_period = start_period;
+        self.fresh = false;
+        self.maintenance = None;
     }
 
     /// A container of the service was seen at some time.

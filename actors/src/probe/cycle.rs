@@ -38,6 +38,7 @@ impl Cycle {
                     _ => self.spec.timeout.saturating_sub(began.elapsed()),
                 },
                 containers: self.containers.clone(),
+                containers_first: self.spec.container.is_discovered(),
             };
             attempts += 1;
             let attempt_began = Instant::now();

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use actix::Recipient;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Briefing, Identity, Order, SavedService, Surroundings};
 use crate::model::{
-    BreakerView, ContainerState, DurationHistogram, EngineState, Fault, Moment, Outcome, ServiceSpec, ServiceState,
-    Status, Totals,
+    BreakerView, ContainerState, DurationHistogram, EngineState, Fault, Maintenance, Moment, Outcome, ServiceSpec,
+    ServiceState, Status, Totals,
 };
-use crate::policy::{Matching, PolicyState, Situation, decide, schedule};
+use crate::policy::{Matching, PolicyState, Situation, decide, maintenance, schedule};
 
 /// Intervals for which a status from before the process began holds without a result of its own: as long as any result
 /// holds without a next one.
@@ -27,6 +28,16 @@ pub(super) struct Entry {
     probe: Option<AttachedProbe>,
     /// Its status is the last process's, and holds until this one has found something out, or until then.
     restored_until: Option<Instant>,
+    /// People who wait for the result of a check that they asked for.
+    waiting: Vec<Waiting>,
+    /// The last of their tickets.
+    tickets: u64,
+}
+
+/// Somebody who waits for a cycle that began after the request.
+struct Waiting {
+    ticket: u64,
+    reply: oneshot::Sender<Arc<ServiceState>>,
 }
 
 /// The run of a probe that is listened to.
@@ -68,6 +79,7 @@ impl Entry {
             totals: Totals::default(),
             durations: DurationHistogram::default(),
             last_verdict: None,
+            maintenance: None,
         };
         Self {
             state: Arc::new(state),
@@ -80,6 +92,8 @@ impl Entry {
             given_up: None,
             probe: None,
             restored_until: None,
+            waiting: Vec::new(),
+            tickets: 0,
         }
     }
 
@@ -138,10 +152,13 @@ impl Entry {
                 containers: Vec::new(),
                 last: None,
                 next_due: None,
+                maintenance: None,
                 ..ServiceState::clone(&self.state)
             };
             let engine = self.surroundings.engine.clone();
+            let ordered = self.policy.ordered_maintenance().cloned();
             *self = Self::new(state.spec.clone(), engine, now);
+            self.policy.order_maintenance(ordered);
             self.state = Arc::new(state);
         } else {
             Arc::make_mut(&mut self.state).spec = spec;
@@ -155,6 +172,7 @@ impl Entry {
             surroundings: self.surroundings.clone(),
             next_due: self.next_due,
             has_result: self.state.last.is_some() || self.restored_until.is_some(),
+            is_paused: self.state.maintenance.is_some(),
         };
         orders.do_send(Order::Begin(briefing));
         self.probe = Some(AttachedProbe {
@@ -163,6 +181,71 @@ impl Entry {
             orders,
         });
         self.given_up = None;
+        // What its predecessor was asked and did not answer.
+        if !self.waiting.is_empty() {
+            self.order(Order::CheckNow { ticket: self.tickets });
+        }
+    }
+
+    /// Why nobody can check it now; `None` where its probe can.
+    pub(super) fn cannot_be_checked(&self) -> Option<String> {
+        match &self.given_up {
+            Some(reason) => Some(reason.clone()),
+            None if self.probe.is_none() => Some("its probe has not begun yet; try again".to_owned()),
+            None => None,
+        }
+    }
+
+    /// Orders a cycle now. What is yielded is the service after the report of a cycle that began after this request.
+    pub(super) fn check_now(&mut self) -> oneshot::Receiver<Arc<ServiceState>> {
+        let (reply, answer) = oneshot::channel();
+        self.tickets += 1;
+        self.waiting.retain(|waiting| !waiting.reply.is_closed());
+        self.waiting.push(Waiting {
+            ticket: self.tickets,
+            reply,
+        });
+        self.order(Order::CheckNow { ticket: self.tickets });
+        answer
+    }
+
+    /// A cycle that answers requests up to this ticket has been reported.
+    pub(super) fn checked(&mut self, ticket: u64) {
+        for waiting in self.waiting.extract_if(.., |waiting| waiting.ticket <= ticket) {
+            // Whoever asked may have left.
+            let _is_heard = waiting.reply.send(self.state.clone()).is_ok();
+        }
+    }
+
+    /// A person orders maintenance, or takes back what was ordered.
+    pub(super) fn order_maintenance(&mut self, ordered: Option<Maintenance>) {
+        self.policy.order_maintenance(ordered);
+    }
+
+    /// A person has ordered maintenance that has not ended yet.
+    pub(super) fn has_ordered_maintenance(&self, now: Moment) -> bool {
+        let ordered = self.policy.ordered_maintenance();
+        ordered.is_some_and(|ordered| now.wall < ordered.until)
+    }
+
+    /// Follows the beginning and end of maintenance: the probe pauses and resumes. True where what is shown changed.
+    fn follow_maintenance(&mut self, now: Moment) -> bool {
+        let found = maintenance(&self.state.spec, &self.policy, now);
+        if found == self.state.maintenance {
+            return false;
+        }
+        match (&self.state.maintenance, &found) {
+            (None, Some(_)) => self.order(Order::Pause),
+            (Some(_), None) => {
+                self.policy.leave_maintenance(now);
+                self.next_due = None;
+                self.restored_until = None;
+                self.order(Order::Resume);
+            }
+            _ => {}
+        }
+        Arc::make_mut(&mut self.state).maintenance = found;
+        true
     }
 
     /// The supervisor gave its probe up, or started it again.
@@ -259,12 +342,15 @@ impl Entry {
     /// where a restart would have to know.
     pub(super) fn set_policy(&mut self, policy: PolicyState, now: Moment) -> bool {
         let before = std::mem::replace(&mut self.policy, policy);
+        // People give their orders to the registry, so its word is the newer one.
+        self.policy.order_maintenance(before.ordered_maintenance().cloned());
         self.observe_containers(now);
         self.policy.needs_saving_after(&before)
     }
 
     /// Decides anew, and writes down what is shown.
     pub(super) fn decide(&mut self, now: Moment) -> Shift {
+        let maintenance_changed = self.follow_maintenance(now);
         let mut decision = decide(&Situation {
             spec: &self.state.spec,
             containers: &self.surroundings.containers,
@@ -275,7 +361,9 @@ impl Entry {
             given_up: self.given_up.as_deref(),
             now,
         });
-        if decision.status == Status::Unknown && self.is_held(now) {
+        // A maintenance that ended while no process ran is over, and holds nothing.
+        let is_over = self.state.status == Status::Maintenance;
+        if decision.status == Status::Unknown && !is_over && self.is_held(now) {
             decision.status = self.state.status;
             decision.reason.clone_from(&self.state.reason);
         }
@@ -288,6 +376,7 @@ impl Entry {
             && shown.pending == decision.pending
             && shown.breaker.as_str() == breaker.as_str()
             && shown.flapping == flapping
+            && !maintenance_changed
         {
             return Shift::None;
         }
@@ -315,7 +404,10 @@ impl Entry {
 
     /// Time alone can change what is shown of it.
     pub(super) fn ages(&self, now: Moment) -> bool {
-        let is_settled = self.state.status == Status::Healthy && self.state.pending.is_none() && !self.state.flapping;
+        let is_settled = self.state.status == Status::Healthy
+            && self.state.pending.is_none()
+            && !self.state.flapping
+            && self.state.spec.maintenance.is_empty();
         !is_settled || self.next_due.is_none_or(|due| due < now.mono)
     }
 }

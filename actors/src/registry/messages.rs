@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use actix::{Message, Recipient};
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::model::{
-    Change, ContainerKey, ContainerState, EngineState, Outcome, ResourceUsage, ServiceName, ServiceSpec, Snapshot,
+    Change, ContainerKey, ContainerState, EngineState, Maintenance, Outcome, ResourceUsage, ServiceName, ServiceSpec,
+    ServiceState, Snapshot,
 };
 use crate::policy::{Matching, PolicyState};
 
@@ -70,6 +71,8 @@ pub struct Briefing {
     pub next_due: Option<Instant>,
     /// The service has a result already.
     pub has_result: bool,
+    /// The service is in maintenance: no cycle runs on schedule.
+    pub is_paused: bool,
 }
 
 /// What a probe is told, all on one way, so that it learns of its containers in the order in which they changed.
@@ -84,6 +87,62 @@ pub enum Order {
     Surroundings(Surroundings),
     /// Something happened that may have mended the service: an open breaker gets its trial at once.
     TryNow,
+    /// The service is in maintenance from now on: no cycle runs on schedule.
+    Pause,
+    /// The maintenance has ended. What was known before is void, and a cycle runs at once.
+    Resume,
+    /// Run a cycle at once, in maintenance too, and say when it has been reported.
+    CheckNow {
+        /// Which request this is; grows from one to the next.
+        ticket: u64,
+    },
+}
+
+/// A person wants the service checked now.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<oneshot::Receiver<Arc<ServiceState>>, Refusal>")]
+pub struct CheckNow(pub ServiceName);
+
+/// A cycle that began after a request has been reported. Sent after its report.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Checked {
+    /// Of which service.
+    pub service: ServiceName,
+    /// Which run of the probe says so.
+    pub run: u64,
+    /// The last request that the cycle answers.
+    pub ticket: u64,
+}
+
+/// A person puts a service into maintenance, or, with `None`, takes back what was ordered. The answer is the service as it
+/// is then.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Arc<ServiceState>, Refusal>")]
+pub struct OrderMaintenance {
+    /// Which service.
+    pub service: ServiceName,
+    /// From now on, with its end; `None` to end it.
+    pub maintenance: Option<Maintenance>,
+}
+
+/// Why a person's order was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such service.
+    #[error("service '{0}' is not monitored")]
+    NoSuchService(ServiceName),
+    /// Nobody probes it at present.
+    #[error("service '{service}' cannot be checked now: {reason}")]
+    NotProbed {
+        /// Which service.
+        service: ServiceName,
+        /// Why.
+        reason: String,
+    },
+    /// No person has ordered any.
+    #[error("service '{0}' is in no maintenance that a person ordered; windows end by the configuration")]
+    NotInMaintenance(ServiceName),
 }
 
 /// What stands around a service, and decides whether a check makes sense.

@@ -30,6 +30,7 @@ pub(crate) fn spec(name: &str) -> ServiceSpec {
         docker_health: DockerHealth::Warn,
         min_replicas: 1,
         auth_failure_degrades: false,
+        maintenance: Vec::new(),
     }
 }
 

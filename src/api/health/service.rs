@@ -2,7 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use health_monitor_actors::model::{
-    BreakerView, ContainerHealth, ContainerState, HealthVerdict, Outcome, ServiceName, ServiceState, Snapshot, Status,
+    self, BreakerView, ContainerHealth, ContainerState, HealthVerdict, MaintenanceOrigin, Outcome, ServiceName,
+    ServiceState, Snapshot, Status,
 };
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -17,7 +18,7 @@ use crate::api::{ApiError, ApiState, query};
 /// The specified fields in the specified order, then ours. The container fields are null without a container and while
 /// Docker is away; with several containers the oldest is shown.
 #[derive(Debug, Serialize, JsonSchema)]
-struct ServiceHealth<'a> {
+pub(in crate::api) struct ServiceHealth<'a> {
     service: &'a str,
     #[schemars(schema_with = "crate::api::openapi::schemas::status")]
     status: Status,
@@ -40,6 +41,7 @@ struct ServiceHealth<'a> {
     depends_on: &'a [ServiceName],
     dependency_unhealthy: bool,
     containers: Vec<ServiceContainer<'a>>,
+    maintenance: Option<Maintenance<'a>>,
 }
 
 /// What the last cycle found; the first three are null before it.
@@ -71,6 +73,15 @@ struct Breaker {
     #[schemars(schema_with = "crate::api::openapi::schemas::breaker_state")]
     state: &'static str,
     next_trial: Option<Micros>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Maintenance<'a> {
+    since: Micros,
+    until: Micros,
+    reason: &'a str,
+    /// `key NAME` or `window NAME`.
+    origin: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -107,7 +118,7 @@ pub(in crate::api) fn schema(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// By its exact name, else without regard to case: no two names differ only in case.
-fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a ServiceState> {
+pub(in crate::api) fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a ServiceState> {
     let exact = snapshot.services.get(name);
     let found = exact.or_else(|| {
         let mut services = snapshot.services.iter();
@@ -120,7 +131,7 @@ fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a ServiceState> {
 // === impl ServiceHealth ===
 
 impl<'a> ServiceHealth<'a> {
-    fn of(service: &'a ServiceState, snapshot: &'a Snapshot, now: Timestamp) -> Self {
+    pub(in crate::api) fn of(service: &'a ServiceState, snapshot: &'a Snapshot, now: Timestamp) -> Self {
         let containers: Vec<ServiceContainer<'a>> = if snapshot.engine.is_up() {
             let containers = snapshot.containers_of(service);
             containers
@@ -155,6 +166,7 @@ impl<'a> ServiceHealth<'a> {
             depends_on: &service.spec.depends_on,
             dependency_unhealthy: service.dependency_unhealthy,
             containers,
+            maintenance: service.maintenance.as_ref().map(Maintenance::of),
         }
     }
 }
@@ -191,6 +203,22 @@ impl Breaker {
         Self {
             state: view.as_str(),
             next_trial,
+        }
+    }
+}
+
+// === impl Maintenance ===
+
+impl<'a> Maintenance<'a> {
+    fn of(maintenance: &'a model::Maintenance) -> Self {
+        Self {
+            since: Micros(maintenance.since),
+            until: Micros(maintenance.until),
+            reason: &maintenance.reason,
+            origin: match &maintenance.origin {
+                MaintenanceOrigin::Key(name) => format!("key {name}"),
+                MaintenanceOrigin::Window(name) => format!("window {name}"),
+            },
         }
     }
 }

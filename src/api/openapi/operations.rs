@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::anything;
 use crate::api::routes::Endpoint;
-use crate::api::{containers, error, health, index, internals, livez, readyz};
+use crate::api::{actions, config, containers, error, health, index, internals, livez, readyz, services};
 use crate::metrics;
 
 /// What one endpoint takes and answers.
@@ -98,6 +98,7 @@ const HEALTH: &str = include_str!("examples/health.json");
 const SERVICE_HEALTH: &str = include_str!("examples/service.json");
 const CONTAINERS: &str = include_str!("examples/containers.json");
 const CONTAINER_DETAILS: &str = include_str!("examples/container.json");
+const MAINTENANCE: &str = r#"{"for":"2h","reason":"broker upgrade"}"#;
 const METRICS: &str = include_str!("examples/metrics.txt");
 
 /// What each endpoint takes and answers, besides what any request may be answered.
@@ -177,6 +178,68 @@ static OPERATIONS: &[Operation] = &[
                 "Docker is away: what was last known.",
                 document(containers::last_known_schema),
             ),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/services",
+        parameters: &[],
+        request: None,
+        answers: &[answer(200, "What is watched now.", document(services::schema))],
+    },
+    Operation {
+        method: Method::POST,
+        path: "/services/{service_name}/check",
+        parameters: &[SERVICE],
+        request: None,
+        answers: &[
+            answer(
+                200,
+                "It was checked; what is known after that.",
+                document(health::service_schema),
+            ),
+            answer(404, "No service has this name.", document(error)),
+            answer(409, "It cannot be checked as things are.", document(error)),
+            answer(504, "The check has not ended in time.", document(error)),
+        ],
+    },
+    Operation {
+        method: Method::POST,
+        path: "/services/{service_name}/maintenance",
+        parameters: &[SERVICE],
+        request: Some(example(actions::maintenance_schema, MAINTENANCE)),
+        answers: &[
+            answer(200, "It is in maintenance.", document(health::service_schema)),
+            answer(404, "No service has this name.", document(error)),
+            answer(409, "It cannot be ordered as things are.", document(error)),
+        ],
+    },
+    Operation {
+        method: Method::DELETE,
+        path: "/services/{service_name}/maintenance",
+        parameters: &[SERVICE],
+        request: None,
+        answers: &[
+            answer(200, "It is watched again.", document(health::service_schema)),
+            answer(404, "No service has this name.", document(error)),
+            answer(409, "Nobody ordered a maintenance.", document(error)),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/config",
+        parameters: &[],
+        request: None,
+        answers: &[answer(200, "What holds, secrets hidden.", document(config::schema))],
+    },
+    Operation {
+        method: Method::POST,
+        path: "/config/reload",
+        parameters: &[],
+        request: None,
+        answers: &[
+            answer(200, "It was taken over.", document(config::reloaded_schema)),
+            answer(422, "It is bad, and nothing has changed.", document(error)),
         ],
     },
     Operation {

@@ -8,6 +8,12 @@ pub(in crate::api) fn status(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": Status::ALL.map(Status::as_str) })
 }
 
+/// A service's status; null where the registry does not know the service yet.
+pub(in crate::api) fn status_or_null(_: &mut SchemaGenerator) -> Schema {
+    let words = Status::ALL.iter().map(|status| Some(status.as_str()));
+    json_schema!({ "type": ["string", "null"], "enum": words.chain([None]).collect::<Vec<_>>() })
+}
+
 /// A container's status, in Docker's words.
 pub(in crate::api) fn container_status(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": ContainerStatus::ALL.map(ContainerStatus::as_str) })

@@ -126,6 +126,23 @@ fn labels_of_compose_and_of_images_stay_readable() {
 }
 
 #[test]
+fn labels_of_the_monitor_are_readable_unless_they_are_for_secrets() {
+    let given = [
+        ("health-monitor.auth-failure", "degraded", "degraded"),
+        ("health-monitor.2.key_file", "client.pem", "client.pem"),
+        ("health-monitor.password-file", "database", "database"),
+        ("health-monitor.password", "hunter2", HIDDEN),
+        ("health-monitor.headers.x", "hunter2", HIDDEN),
+        ("health-monitor.passwort", "hunter2", HIDDEN),
+        ("health-monitor.url", "http://me:hunter2@web/", "http://***@web/"),
+    ];
+    for (name, value, expected) in given {
+        let shown = labels([(&name.to_owned(), &value.to_owned())]);
+        assert_eq!(shown[name], expected, "{name}");
+    }
+}
+
+#[test]
 fn a_project_that_is_called_like_a_secret_keeps_its_name() {
     let given = BTreeMap::from(
         [

@@ -10,6 +10,7 @@
 #![allow(missing_docs, reason = "most names say it")]
 
 pub mod authority;
+pub mod binary;
 pub mod exposition;
 pub mod gate;
 pub mod json;

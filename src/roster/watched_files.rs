@@ -1,0 +1,149 @@
+//! Whether the files that the configuration is made from have changed.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::settings::Sources;
+
+/// Files and what tells one content from another, links followed: a file that was replaced, written again, or that a link
+/// now leads elsewhere from (as Kubernetes changes a ConfigMap) is another one.
+///
+/// The files are looked at every second and not watched by the kernel: a look costs microseconds, and works on every file
+/// system and for every way in which a file can change.
+#[derive(Debug, Default)]
+pub(super) struct WatchedFiles {
+    /// What the configuration that was read last was made from.
+    read: Option<Looked>,
+    /// What the last look saw.
+    last: Option<Looked>,
+}
+
+/// What one look saw.
+pub(super) type Looked = BTreeMap<PathBuf, Option<Stamp>>;
+
+/// What tells a file from its successor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds.
+    changed: (i64, i64),
+}
+
+impl WatchedFiles {
+    /// Looks at the configuration file, the one that would be read now, and at those beside it.
+    pub(super) fn look(sources: &Sources, beside: &[PathBuf]) -> Looked {
+        let files = sources.find().into_iter().chain(beside.iter().cloned());
+        files.map(|file| (file.clone(), stamp(&file))).collect()
+    }
+
+    /// The files are others than those that were read, and have come to rest: two looks saw the same, so that a file that
+    /// is being written is not read by halves.
+    pub(super) fn have_changed(&mut self, looked: Looked) -> bool {
+        let is_at_rest = self.last.as_ref() == Some(&looked);
+        self.last = Some(looked.clone());
+        match &self.read {
+            // The first look is at what the monitor started with.
+            None => {
+                self.read = Some(looked);
+                false
+            }
+            Some(read) if *read == looked || !is_at_rest => false,
+            Some(_) => {
+                self.read = Some(looked);
+                true
+            }
+        }
+    }
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some(Stamp {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.size(),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    struct Scene {
+        folder: TempDir,
+        watched: WatchedFiles,
+        sources: Sources,
+    }
+
+    impl Scene {
+        fn of(name: &str) -> Self {
+            let folder = TempDir::new().unwrap();
+            let sources = Sources {
+                file: Some(folder.path().join(name)),
+                ..Sources::default()
+            };
+            Self {
+                folder,
+                watched: WatchedFiles::default(),
+                sources,
+            }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn look(&mut self) -> bool {
+            self.watched.have_changed(WatchedFiles::look(&self.sources, &[]))
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_has_changed_once_it_rests() {
+        let mut scene = Scene::of("a.toml");
+        fs::write(scene.path("a.toml"), "one").unwrap();
+        assert!(!scene.look() && !scene.look());
+        fs::write(scene.path("b"), "two").unwrap();
+        fs::rename(scene.path("b"), scene.path("a.toml")).unwrap();
+        assert!(!scene.look(), "it may still be being written");
+        assert!(scene.look());
+        assert!(!scene.look());
+    }
+
+    #[test]
+    fn a_link_that_leads_elsewhere_is_a_change() {
+        let mut scene = Scene::of("a.toml");
+        for version in ["1", "2"] {
+            fs::create_dir(scene.path(version)).unwrap();
+            fs::write(scene.path(version).join("a.toml"), version).unwrap();
+        }
+        symlink("1", scene.path("..data")).unwrap();
+        symlink("..data/a.toml", scene.path("a.toml")).unwrap();
+        assert!(!scene.look() && !scene.look());
+        symlink("2", scene.path("..new")).unwrap();
+        fs::rename(scene.path("..new"), scene.path("..data")).unwrap();
+        assert!(!scene.look());
+        assert!(scene.look());
+    }
+
+    #[test]
+    fn a_file_that_goes_or_comes_is_a_change() {
+        let mut scene = Scene::of("a.toml");
+        assert!(!scene.look() && !scene.look());
+        fs::write(scene.path("a.toml"), "one").unwrap();
+        assert!(!scene.look());
+        assert!(scene.look());
+        fs::remove_file(scene.path("a.toml")).unwrap();
+        assert!(!scene.look());
+        assert!(scene.look());
+    }
+}
