@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use health_monitor_actors::model::{ContainerState, ServiceName, compose_labels};
+use health_monitor_actors::model::{ContainerKey, ContainerState, ContainerStatus, ServiceName, compose_labels};
 
 /// The containers of one service: the replicas of a Compose service, or one container without Compose. Never empty.
 #[derive(Debug)]
@@ -15,34 +15,34 @@ pub(super) struct Group {
     first: Arc<ContainerState>,
 }
 
+/// What containers of one group have in common. Those of Compose come first, but that order shows nowhere.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Bond {
+    /// They are of this Compose service of this project.
+    Compose { project: String, service: String },
+    /// It is one container alone.
+    Alone(ContainerKey),
+}
+
 /// Puts containers into groups, the one with the oldest container first. Left out are one-off containers
 /// (`docker compose run`) and those that are being removed.
 ///
 /// A container that Compose makes to take another's place is of the same Compose service, so of the same group.
 pub(super) fn of<'a>(containers: impl Iterator<Item = &'a Arc<ContainerState>>) -> Vec<Group> {
-    let mut groups: BTreeMap<(Option<(String, String)>, String), Vec<Arc<ContainerState>>> = BTreeMap::new();
-    for container in containers.filter(|container| !is_one_off(container)) {
-        let project = container.label(compose_labels::PROJECT);
-        let key = match (project, container.label(compose_labels::SERVICE)) {
-            (Some(project), Some(service)) => (Some((project.to_owned(), service.to_owned())), String::new()),
-            _ => (None, container.key.id.to_string()),
-        };
-        groups.entry(key).or_default().push(container.clone());
+    let mut bound: BTreeMap<Bond, Vec<Arc<ContainerState>>> = BTreeMap::new();
+    for container in containers.filter(|container| !is_one_off(container) && !is_leaving(container)) {
+        bound.entry(Bond::of(container)).or_default().push(container.clone());
     }
-    let mut groups: Vec<Group> = groups
+    let mut groups: Vec<Group> = bound
         .into_iter()
-        .filter_map(|((compose, _), mut members)| {
-            members.sort_by(|a, b| a.created.cmp(&b.created).then_with(|| a.key.cmp(&b.key)));
-            let first = members.first()?.clone();
-            Some(Group {
-                compose,
-                members,
-                first,
-            })
-        })
+        .filter_map(|(bond, members)| Group::new(bond, members))
         .collect();
     groups.sort_by(|a, b| (a.first.created, &a.first.key).cmp(&(b.first.created, &b.first.key)));
     groups
+}
+
+fn is_leaving(container: &ContainerState) -> bool {
+    container.status == ContainerStatus::Removing
 }
 
 fn is_one_off(container: &ContainerState) -> bool {
@@ -50,9 +50,35 @@ fn is_one_off(container: &ContainerState) -> bool {
     label.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
+// === impl Bond ===
+
+impl Bond {
+    fn of(container: &ContainerState) -> Self {
+        let label = |name| container.label(name).map(str::to_owned);
+        match (label(compose_labels::PROJECT), label(compose_labels::SERVICE)) {
+            (Some(project), Some(service)) => Self::Compose { project, service },
+            _ => Self::Alone(container.key.clone()),
+        }
+    }
+}
+
 // === impl Group ===
 
 impl Group {
+    fn new(bond: Bond, mut members: Vec<Arc<ContainerState>>) -> Option<Self> {
+        members.sort_by(|a, b| a.created.cmp(&b.created).then_with(|| a.key.cmp(&b.key)));
+        let first = members.first()?.clone();
+        let compose = match bond {
+            Bond::Compose { project, service } => Some((project, service)),
+            Bond::Alone(_) => None,
+        };
+        Some(Self {
+            compose,
+            members,
+            first,
+        })
+    }
+
     /// The oldest container.
     pub(super) fn first(&self) -> &Arc<ContainerState> {
         &self.first

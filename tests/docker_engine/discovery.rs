@@ -109,7 +109,7 @@ async fn a_labelled_container_is_a_service_while_it_exists() {
 #[actix::test]
 async fn replicas_are_one_service_and_a_one_off_container_is_none() {
     let monitor = monitor().await;
-    let project = Made::named("project").name;
+    let project = Made::named("project").name.clone();
     let of_service = |service: &str| {
         [
             format!("--label=com.docker.compose.project={project}"),

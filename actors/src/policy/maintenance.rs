@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(decision.status, Status::Maintenance);
         assert_eq!(
             decision.reason,
-            "in maintenance until 2026-03-01 12:01:20 UTC: new disk (ordered with the key ops)"
+            "in maintenance until 2026-03-01 12:01:00 UTC: new disk (ordered with the key ops)"
         );
         world.has(Vec::new());
         assert_eq!(world.decide().status, Status::Maintenance, "its container is gone");
