@@ -96,6 +96,8 @@ for purpose in "$@"; do
       want_file /usr/share/java/slf4j-simple.jar libslf4j-java
       want_file /usr/share/java/netty-handler.jar libnetty-java
       want_command haproxy haproxy
+      # It is not started: systemd-analyze judges the unit.
+      want_command systemd-analyze systemd
       is_static /bin/busybox || packages+=(busybox-static)
       compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || packages+=(libfaketime)
       if ! has schemathesis; then

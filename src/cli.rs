@@ -1,7 +1,6 @@
 //! The command line.
 //!
-//! Exit codes: 0 it worked, 1 it failed, 2 the configuration or the command line is wrong; `status` ends with 3 where a
-//! critical service is down, and `run` with 3 to 6 where a part ended that the monitor cannot do without.
+//! Exit codes: [`manual`].
 
 mod check;
 mod client;
@@ -10,6 +9,8 @@ mod healthcheck;
 mod init;
 mod key;
 mod look;
+mod manual;
+mod own_server;
 mod run;
 mod table;
 mod validate;
@@ -37,12 +38,7 @@ const DOWN: u8 = 3;
 #[command(
     name = "health-monitor",
     version,
-    after_help = "Exit codes: 0 it worked, 1 it failed, 2 the configuration or the command line is wrong; of status: 3 a \
-                  critical service is down;\nof run: 3 the registry ended, 4 the supervisor ended, 5 too many threads \
-                  are blocked, 6 the engine has another socket.\n\
-                  Without --config, the first of $HEALTH_MONITOR_CONFIG, ./health-monitor.toml and \
-                  /etc/health-monitor/config.toml is read;\nwithout any, the built-in defaults hold. Variables such as \
-                  HEALTH_MONITOR__SERVER__BIND win over the file."
+    after_help = manual::after_help()
 )]
 struct Cli {
     /// Configuration file, TOML or YAML; it must exist

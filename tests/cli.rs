@@ -89,9 +89,22 @@ fn completions_the_man_page_and_the_schema_are_printed() {
     }
     let (code, out, _) = run(monitor(&folder).arg("man"));
     assert!(code == 0 && out.contains(".TH health"), "{out}");
-    for part in ["STATUS", "CONTAINERS", "Exit codes", "HEALTH_MONITOR_URL"] {
-        assert!(out.contains(part), "{part} is missing");
+    for part in [
+        ".SS \"health-monitor status\"",
+        ".SS \"health-monitor key new\"",
+        ".SH \"EXIT STATUS\"",
+        "a critical service is down",
+        "HEALTH_MONITOR_URL",
+        "HEALTH_MONITOR_API_KEY",
+        "/etc/health\\-monitor/config.toml",
+    ] {
+        assert!(out.contains(part), "{part} is missing: {out}");
     }
+    let (_, help, _) = run(monitor(&folder).arg("--help"));
+    assert!(
+        help.contains("Exit codes:") && help.contains("HEALTH_MONITOR_API_KEY_FILE"),
+        "{help}"
+    );
     let (code, out, _) = run(monitor(&folder).arg("schema"));
     assert!(code == 0 && out.starts_with("{\n") && out.contains("draft-07"), "{out}");
 }

@@ -1,7 +1,11 @@
 //! A real monitor, asked by schemathesis whatever its description allows and more: no 5xx, and no answer outside the
 //! description.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says where")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says where"
+)]
 
 #[cfg(test)]
 mod support {

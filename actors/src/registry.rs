@@ -160,12 +160,17 @@ impl Registry {
         }
     }
 
-    /// Something changed that the next snapshot must show.
-    fn tell(&mut self, kind: ChangeKind, now: Moment) {
-        self.figures.version += 1;
+    /// The next snapshot is made anew.
+    fn outdate_snapshot(&mut self) {
         if let Some(cached) = &mut self.snapshot {
             cached.is_outdated = true;
         }
+    }
+
+    /// Something changed that the next snapshot must show.
+    fn tell(&mut self, kind: ChangeKind, now: Moment) {
+        self.figures.version += 1;
+        self.outdate_snapshot();
         self.subscribers.tell(&Change {
             version: self.figures.version,
             at: now.wall,
@@ -183,9 +188,7 @@ impl Registry {
             Shift::None => false,
             Shift::Detail => {
                 self.figures.version += 1;
-                if let Some(cached) = &mut self.snapshot {
-                    cached.is_outdated = true;
-                }
+                self.outdate_snapshot();
                 false
             }
             Shift::Status { from } => {
@@ -502,6 +505,8 @@ impl Handler<Checked> for Registry {
             && entry.run() == Some(checked.run)
         {
             entry.checked(checked.ticket);
+            // Whoever asked for the check looks at what it found, and must not see what was known before.
+            self.outdate_snapshot();
         }
     }
 }

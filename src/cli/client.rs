@@ -1,6 +1,6 @@
 //! Asks a running monitor over its API.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::healthcheck::reachable;
+use super::own_server::{self, Trust, reachable};
 use super::parse_time;
 use crate::secret::Secret;
-use crate::settings::{Settings, Sources};
+use crate::settings::{Server, Settings, Sources};
 
 /// The header that the specification gives the key.
 const KEY_HEADER: &str = "X-API-Key";
@@ -64,21 +64,14 @@ pub(super) struct Client {
 impl Client {
     /// For the monitor that the command line means.
     pub(super) fn of(target: &Target, sources: &Sources) -> anyhow::Result<Self> {
-        let url = match &target.url {
-            Some(url) => url.clone(),
-            None => format!("http://{}", reachable(Settings::server_of(sources)?.bind)),
+        let (url, tls) = match &target.url {
+            Some(url) => named(url, target)?,
+            None => own(target, &Settings::server_of(sources)?)?,
         };
-        let url: Uri = url.parse().with_context(|| format!("'{url}' is not a URL"))?;
-        let is_secure = match url.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
-            _ => bail!("the URL must begin with http:// or https://"),
-        };
-        ensure!(url.host().is_some(), "the URL names no host");
         Ok(Self {
             url,
             key: key_of(target, sources)?,
-            tls: is_secure.then(|| connector(target)).transpose()?,
+            tls: tls.map(|config| TlsConnector::from(Arc::new(config))),
             timeout: target.timeout,
         })
     }
@@ -180,22 +173,61 @@ fn key_of(target: &Target, sources: &Sources) -> anyhow::Result<Option<Secret>> 
     }
 }
 
-fn connector(target: &Target) -> anyhow::Result<TlsConnector> {
+/// The monitor at a URL, and how it is spoken to where that is by TLS.
+fn named(text: &str, target: &Target) -> anyhow::Result<(Uri, Option<ClientConfig>)> {
+    let url: Uri = text.parse().with_context(|| format!("'{text}' is not a URL"))?;
+    ensure!(url.host().is_some(), "the URL names no host");
+    match url.scheme_str() {
+        Some("http") => Ok((url, None)),
+        Some("https") => Ok((url, Some(trusting(&roots(target)?)))),
+        _ => bail!("the URL must begin with http:// or https://"),
+    }
+}
+
+/// The monitor on this machine. Where it has a certificate it must be the one that the configuration names, whose name and
+/// authority are others' business.
+fn own(target: &Target, server: &Server) -> anyhow::Result<(Uri, Option<ClientConfig>)> {
+    let address = reachable(server.bind);
+    let Some(files) = &server.certificate else {
+        return Ok((format!("http://{address}").parse()?, None));
+    };
+    let config = match &target.ca_file {
+        Some(_) => trusting(&roots(target)?),
+        None => own_server::client_config(Trust::This(first_certificate(&files.certificate)?))?,
+    };
+    Ok((format!("https://{address}").parse()?, Some(config)))
+}
+
+fn trusting(roots: &Arc<RootCertStore>) -> ClientConfig {
+    ClientConfig::builder()
+        .with_root_certificates(roots.clone())
+        .with_no_client_auth()
+}
+
+/// The authorities that the command line trusts.
+fn roots(target: &Target) -> anyhow::Result<Arc<RootCertStore>> {
     let mut roots = RootCertStore::empty();
     match &target.ca_file {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(file) => {
-            let certificates =
-                CertificateDer::pem_file_iter(file).with_context(|| format!("cannot read {}", file.display()))?;
-            for certificate in certificates {
-                let certificate = certificate.with_context(|| format!("{} is no PEM file", file.display()))?;
+            for certificate in certificates(file)? {
                 roots.add(certificate)?;
             }
-            ensure!(!roots.is_empty(), "{} holds no certificate", file.display());
         }
     }
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    Ok(Arc::new(roots))
+}
+
+fn first_certificate(file: &Path) -> anyhow::Result<CertificateDer<'static>> {
+    let first = certificates(file)?.into_iter().next();
+    first.context("no certificate")
+}
+
+fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let read = CertificateDer::pem_file_iter(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let certificates: Vec<_> = read
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("{} is no PEM file", file.display()))?;
+    ensure!(!certificates.is_empty(), "{} holds no certificate", file.display());
+    Ok(certificates)
 }

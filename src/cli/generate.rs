@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, FAILED, WORKED};
+use super::{Cli, FAILED, WORKED, manual};
 use crate::settings::json_schema;
 
 /// Completions for a shell.
@@ -15,12 +15,10 @@ pub(super) fn completions(shell: Shell) -> u8 {
     deliver(&text)
 }
 
-/// The man page: the command, then each of its subcommands.
+/// The man page: the command, each of its subcommands, and what holds for all.
 pub(super) fn man() -> u8 {
-    let mut text = Vec::new();
-    let written = write_man(&mut text);
-    match written {
-        Ok(()) => deliver(&text),
+    match manual::page(Cli::command()) {
+        Ok(text) => deliver(&text),
         Err(error) => failed(&error),
     }
 }
@@ -34,23 +32,6 @@ pub(super) fn schema() -> u8 {
         }
         Err(error) => failed(&error.into()),
     }
-}
-
-fn write_man(text: &mut Vec<u8>) -> io::Result<()> {
-    let mut command = Cli::command();
-    command.build();
-    clap_mangen::Man::new(command.clone()).render(text)?;
-    for subcommand in command
-        .get_subcommands()
-        .filter(|subcommand| subcommand.get_name() != "help")
-    {
-        let name = subcommand.get_name();
-        writeln!(text, ".SH \"HEALTH\\-MONITOR {}\"", name.to_uppercase())?;
-        let page = clap_mangen::Man::new(subcommand.clone());
-        page.render_description_section(text)?;
-        page.render_options_section(text)?;
-    }
-    Ok(())
 }
 
 fn deliver(text: &[u8]) -> u8 {

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 use super::client::{Client, Target};
 use super::table::{Cell, Colour, Table};
-use super::{DOWN, FAILED, WORKED, block_on, parse_time};
-use crate::settings::Sources;
+use super::{DOWN, FAILED, MISCONFIGURED, WORKED, block_on, parse_time};
+use crate::settings::{SettingsError, Sources};
 
 /// Clears a terminal and begins at its top.
 const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
@@ -142,10 +142,17 @@ fn show<D: Document>(look: &Look, sources: &Sources) -> u8 {
     });
     match shown.and_then(|(text, code)| Ok((print(&text)?, code))) {
         Ok(((), code)) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            FAILED
-        }
+        Err(error) => complain(&error),
+    }
+}
+
+/// Says what is wrong, and with which exit code to end.
+fn complain(error: &anyhow::Error) -> u8 {
+    eprintln!("error: {error:#}");
+    if error.is::<SettingsError>() {
+        MISCONFIGURED
+    } else {
+        FAILED
     }
 }
 
@@ -172,10 +179,7 @@ fn watch(look: &Look, every: Duration, sources: &Sources) -> u8 {
     block_on(async {
         let client = match Client::of(&look.target, sources) {
             Ok(client) => client,
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                return FAILED;
-            }
+            Err(error) => return complain(&error),
         };
         let clear = if look.json { "" } else { CLEAR };
         loop {
