@@ -19,6 +19,10 @@ pub(super) fn of_io(step: &str, error: &io::Error) -> CheckFailure {
 /// The kind of an I/O error on a socket, and words for it where the system's own say too little.
 pub(super) fn classify(error: &io::Error) -> (FailureKind, Option<&'static str>) {
     let Some(code) = error.raw_os_error() else {
+        // TLS 1.3 tells a client that its certificate is not liked, or missing, only after the handshake.
+        if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return (FailureKind::Tls, None);
+        }
         return match error.kind() {
             io::ErrorKind::UnexpectedEof => (FailureKind::Reset, Some("the other side closed the connection")),
             io::ErrorKind::TimedOut => (FailureKind::Timeout, None),
