@@ -20,7 +20,8 @@ pub(super) fn of_io(step: &str, error: &io::Error) -> CheckFailure {
 pub(super) fn classify(error: &io::Error) -> (FailureKind, Option<&'static str>) {
     let Some(code) = error.raw_os_error() else {
         // TLS 1.3 tells a client that its certificate is not liked, or missing, only after the handshake.
-        if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if tls.is_some() {
             return (FailureKind::Tls, None);
         }
         return match error.kind() {
