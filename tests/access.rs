@@ -382,7 +382,8 @@ async fn bodies_are_bounded_in_size_and_time_for_who_may_send_one() {
         stream.write_all(sent.as_bytes()).await.unwrap();
         let mut answer = String::new();
         let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_string(&mut answer));
-        read.await.expect("the connection ends with the answer").unwrap();
+        let read = read.await;
+        assert!(read.is_ok(), "the connection does not end with {expected}: {answer}");
         assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{answer}");
     }
 }

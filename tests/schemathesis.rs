@@ -15,7 +15,7 @@ mod support {
 use std::process::Stdio;
 use std::time::Duration;
 
-use health_monitor_test_support::process::{Process, free_port};
+use health_monitor_test_support::local::{Launch, LocalMonitor};
 use support::python::schemathesis;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -35,48 +35,19 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 const KEY: &str = "hm_the_key_of_this_test";
 
 /// A monitor of one service that is there and needs no Docker.
-struct Monitor {
-    url: String,
-    _process: Process,
-    _service: TcpListener,
-    _folder: tempfile::TempDir,
+async fn monitor(service: &TcpListener, keys: &str) -> LocalMonitor {
+    let peer = service.local_addr().unwrap();
+    let configuration = format!(
+        "[docker]\nenabled = false\n{keys}\n\
+         [services.mosquitto]\ncheck = \"tcp\"\naddress = \"{peer}\"\n"
+    );
+    Launch::of(env!("CARGO_BIN_EXE_health-monitor"))
+        .start(&configuration)
+        .await
 }
 
-impl Monitor {
-    async fn start(keys: &str) -> Self {
-        let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let (port, peer) = (free_port(), service.local_addr().unwrap());
-        let file = folder.path().join("health-monitor.toml");
-        let text = format!(
-            "[server]\nbind = \"127.0.0.1:{port}\"\n[docker]\nenabled = false\n{keys}\n\
-             [services.mosquitto]\ncheck = \"tcp\"\naddress = \"{peer}\"\n"
-        );
-        std::fs::write(&file, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_health-monitor"));
-        command.arg("--config").arg(&file).current_dir(folder.path());
-        let process = Process::start(command, "monitor started").await;
-        let url = format!("http://127.0.0.1:{port}");
-        let client = reqwest::Client::new();
-        let ready = async {
-            let asked = || client.get(format!("{url}/readyz")).send();
-            while asked().await.map(|answer| answer.status().as_u16()).ok() != Some(200) {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(Duration::from_secs(20), ready)
-            .await
-            .expect("the monitor does not get ready");
-        Self {
-            url,
-            _process: process,
-            _service: service,
-            _folder: folder,
-        }
-    }
-}
-
-async fn run(url: &str, arguments: &[&str]) {
+async fn run(monitor: &LocalMonitor, arguments: &[&str]) {
+    let url = format!("http://{}", monitor.address());
     let folder = tempfile::tempdir().unwrap();
     // Read with the key: the tool asks for its description without one.
     let description = reqwest::Client::new()
@@ -86,7 +57,7 @@ async fn run(url: &str, arguments: &[&str]) {
     std::fs::write(folder.path().join("openapi.json"), description).unwrap();
     let mut command = Command::new(schemathesis());
     command
-        .args(["run", "--url", url, "--checks", CHECKS, "--max-time", SECONDS])
+        .args(["run", "--url", &url, "--checks", CHECKS, "--max-time", SECONDS])
         .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "40"])
         .args(["--seed", "1", "--no-color", "--warnings", "off"])
         .args(arguments)
@@ -105,15 +76,17 @@ async fn run(url: &str, arguments: &[&str]) {
 
 #[tokio::test]
 async fn without_keys_every_answer_is_as_described() {
-    let monitor = Monitor::start("").await;
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let monitor = monitor(&service, "").await;
     // Without keys nothing that reads needs one, which this check would not believe.
-    run(&monitor.url, &["--exclude-checks", "ignored_auth"]).await;
+    run(&monitor, &["--exclude-checks", "ignored_auth"]).await;
 }
 
 #[tokio::test]
 async fn with_keys_every_answer_is_as_described_and_none_comes_without() {
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hash = health_monitor::access::key::KeyHash::of(KEY.as_bytes()).written();
     let keys = format!("[api_keys.test]\nhash = \"{hash}\"\nscopes = [\"admin\"]\n");
-    let monitor = Monitor::start(&keys).await;
-    run(&monitor.url, &["--header", &format!("X-API-Key:{KEY}")]).await;
+    let monitor = monitor(&service, &keys).await;
+    run(&monitor, &["--header", &format!("X-API-Key:{KEY}")]).await;
 }

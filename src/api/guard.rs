@@ -1,9 +1,11 @@
 //! What every request passes before it reaches its resource, and every answer on its way out.
 
 use std::future::ready;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::Next;
@@ -102,11 +104,11 @@ async fn body_of(request: &HttpRequest, payload: &mut Payload, limit: usize) -> 
 /// Answers without reading the body.
 pub(super) fn refuse(request: ServiceRequest, error: &ApiError) -> ServiceResponse<BoxBody> {
     let has_body = announces_body(&request);
-    let (request, payload) = request.into_parts();
+    let (request, unread) = request.into_parts();
     let mut response = error.error_response();
     if has_body {
         response.head_mut().set_connection_type(ConnectionType::Close);
-        response.extensions_mut().insert(Unread(payload));
+        response = response.map_body(|_, body| BoxBody::new(Refusal { body, _unread: unread }));
     }
     ServiceResponse::new(request, response)
 }
@@ -116,9 +118,25 @@ fn announces_body(request: &ServiceRequest) -> bool {
     headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-/// A body that nobody reads. It is kept with the answer, because the server reads on for as long as a client likes to send
-/// where it finds that the body was dropped, and ends the connection where it finds that it was not.
-struct Unread(#[expect(dead_code, reason = "kept, not read")] Payload);
+/// An answer to a request whose body nobody reads. What the client sends is kept until the answer is out, because the server
+/// reads on for as long as a client likes to send where it finds that it was dropped, and ends the connection where it
+/// finds that it was not.
+struct Refusal {
+    body: BoxBody,
+    _unread: Payload,
+}
+
+impl MessageBody for Refusal {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(cx)
+    }
+}
 
 fn check(request: &ServiceRequest, limits: &Limits) -> Result<(), ApiError> {
     let length = request.uri().path_and_query().map_or(0, |text| text.as_str().len());

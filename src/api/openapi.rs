@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use schemars::generate::{Contract, SchemaSettings};
-use schemars::{Schema, SchemaGenerator};
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::routes::{ENDPOINTS, Endpoint};
@@ -219,7 +219,7 @@ impl Parameter {
     }
 }
 
-/// The schema of anything at all.
+/// The schema of a document that somebody else describes.
 fn anything(_: &mut SchemaGenerator) -> Schema {
-    Schema::default()
+    json_schema!({ "type": "object", "additionalProperties": true })
 }

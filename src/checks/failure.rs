@@ -19,6 +19,11 @@ pub(super) fn of_io(step: &str, error: &io::Error) -> CheckFailure {
 /// The kind of an I/O error on a socket, and words for it where the system's own say too little.
 pub(super) fn classify(error: &io::Error) -> (FailureKind, Option<&'static str>) {
     let Some(code) = error.raw_os_error() else {
+        // TLS 1.3 tells a client that its certificate is not liked, or missing, only after the handshake.
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if tls.is_some() {
+            return (FailureKind::Tls, None);
+        }
         return match error.kind() {
             io::ErrorKind::UnexpectedEof => (FailureKind::Reset, Some("the other side closed the connection")),
             io::ErrorKind::TimedOut => (FailureKind::Timeout, None),

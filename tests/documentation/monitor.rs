@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use health_monitor_test_support::authority::Authority;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -36,9 +37,15 @@ pub(crate) fn validate(block: &Block, folder: &TempDir) -> Vec<String> {
     fs::write(&file, &configuration).unwrap();
     let mut command = binary();
     command.current_dir(folder.path()).arg("validate").arg(&file);
+    let tls = Authority::generate().sign("localhost", 30);
     for after in configuration.split(&format!("{}/", secrets.display())).skip(1) {
         let name: String = after.chars().take_while(|letter| *letter != '"').collect();
-        fs::write(secrets.join(name), "secret").unwrap();
+        let content = match name.as_str() {
+            "tls.pem" => &tls.certificate,
+            "tls-key.pem" => &tls.key,
+            _ => "secret",
+        };
+        fs::write(secrets.join(&name), content).unwrap();
     }
     for after in configuration.split("${").skip(1) {
         let name: String = after
