@@ -1,10 +1,6 @@
 //! What the monitor is run with elsewhere: the systemd unit and the example Compose files.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on says where"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::fs;
 use std::net::TcpListener;
