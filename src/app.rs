@@ -6,6 +6,7 @@ mod core;
 mod descriptors;
 mod end;
 mod engine;
+pub(crate) mod history;
 mod inventory_watch;
 mod watchdog;
 
@@ -45,7 +46,7 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 ///
 /// Where a part that it cannot do without does not start, or ends.
 pub async fn run(settings: Settings) -> Result<(), Failure> {
-    start(settings)?.until_end().await
+    start(settings).await?.until_end().await
 }
 
 /// A monitor that runs, with the addresses of its actors.
@@ -55,6 +56,7 @@ pub struct Running {
     /// What probes are given: the registry is among it.
     pub tools: ProbeTools,
     engine: Option<Engine>,
+    kept: Option<history::Kept>,
     server: Server,
     fatalities: UnboundedReceiver<Failure>,
 }
@@ -64,7 +66,7 @@ pub struct Running {
 /// # Errors
 ///
 /// Where a part that it cannot do without does not start.
-pub fn start(settings: Settings) -> Result<Running, Failure> {
+pub async fn start(settings: Settings) -> Result<Running, Failure> {
     supervisor::install_panic_hook();
     let bind = settings.server.bind;
     let listener = TcpListener::bind(bind).map_err(|source| Failure::Bind { bind, source })?;
@@ -84,6 +86,7 @@ pub fn start(settings: Settings) -> Result<Running, Failure> {
     if let Some(engine) = &engine {
         watch_containers(engine, &registry, &supervisor);
     }
+    let kept = history::begin(&settings.history, engine.as_ref(), &registry).await;
     for service in &settings.services {
         registry.do_send(Define(service.spec.clone()));
         supervisor.do_send(Add(Probe::child_spec(
@@ -93,9 +96,17 @@ pub fn start(settings: Settings) -> Result<Running, Failure> {
         )));
     }
 
+    if let Some(kept) = &kept {
+        kept.start(&registry, &supervisor);
+    }
+
     let state = api_state(&settings, &registry, &supervisor, lateness);
     let state = match engine.clone() {
         Some(engine) => state.with_docker(move || engine::figures(&engine)),
+        None => state,
+    };
+    let state = match &kept {
+        Some(kept) => state.with_history(kept.handle()),
         None => state,
     };
     let tls = server_tls(settings.server.certificate.as_ref())?;
@@ -112,6 +123,7 @@ pub fn start(settings: Settings) -> Result<Running, Failure> {
         supervisor,
         tools,
         engine,
+        kept,
         server,
         fatalities,
     })
@@ -133,7 +145,7 @@ impl Running {
             ended = &mut served => Err(Failure::server_ended(ended)),
         };
         hard_limit(end.as_ref().map_or_else(Failure::exit_code, |()| 0));
-        stop(&self.supervisor, &handle).await;
+        stop(&self.supervisor, self.kept.as_ref(), &handle).await;
         end
     }
 }
@@ -198,11 +210,14 @@ fn api_state(
 }
 
 /// Ends probing, then lets requests finish. Whatever still blocks by then is left to the end of the process.
-async fn stop(supervisor: &Addr<Supervisor>, server: &ServerHandle) {
+async fn stop(supervisor: &Addr<Supervisor>, kept: Option<&history::Kept>, server: &ServerHandle) {
     match supervisor.send(Shutdown { limit: ACTORS_LIMIT }).await {
         Ok(report) if report.unfinished.is_empty() => {}
         Ok(report) => tracing::warn!(unfinished = ?report.unfinished, "actors did not end in time"),
         Err(_ended) => tracing::warn!("the supervisor had ended before it was told to"),
+    }
+    if let Some(kept) = kept {
+        kept.close().await;
     }
     if tokio::time::timeout(REQUESTS_LIMIT, server.stop(true)).await.is_err() {
         tracing::warn!("requests did not end in time");

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use health_monitor::api::{ApiState, Settings};
+use health_monitor::history::handle::History;
 use health_monitor::metrics::{self, CONTENT_TYPE, DockerFigures, DockerRequests, Process, SelfFigures};
 use health_monitor_actors::model::{BreakerView, ContainerStatus, FailureKind, ServiceName, Snapshot, Status, Verdict};
 use health_monitor_actors::probe::{Lateness, Probe};
@@ -27,7 +28,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// Every family that the monitor knows.
-const FAMILIES: [&str; 52] = [
+const FAMILIES: [&str; 59] = [
     "service_health_status",
     "service_state",
     "service_info",
@@ -73,6 +74,13 @@ const FAMILIES: [&str; 52] = [
     "health_monitor_docker_event_reconnects_total",
     "health_monitor_docker_events_total",
     "health_monitor_docker_requests_total",
+    "health_monitor_history_up",
+    "health_monitor_history_waiting",
+    "health_monitor_history_written_total",
+    "health_monitor_history_dropped_total",
+    "health_monitor_history_failures_total",
+    "health_monitor_history_size_bytes",
+    "health_monitor_history_raw_bytes",
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -169,7 +177,8 @@ fn full_server() -> TestServer {
         .with_supervisor(telling(supervisor()))
         .with_registry(telling(registry))
         .with_lateness(lateness)
-        .with_docker(docker);
+        .with_docker(docker)
+        .with_history(History::default());
     TestServer::start(state)
 }
 

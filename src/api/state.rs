@@ -18,6 +18,7 @@ use super::ApiError;
 use super::health::HealthTail;
 use super::rendered::Rendered;
 use crate::access::Access;
+use crate::history::handle::History;
 use crate::metrics::{self, DockerFigures, Process, SelfFigures};
 
 /// How the API answers.
@@ -46,6 +47,7 @@ pub struct ApiState {
     registry: Option<Recipient<registry::Observe>>,
     lateness: Option<Arc<Lateness>>,
     docker: Option<ReadDocker>,
+    history: Option<History>,
 }
 
 /// Reads what the Docker side counts.
@@ -91,6 +93,7 @@ impl ApiState {
             registry: None,
             lateness: None,
             docker: None,
+            history: None,
         }
     }
 
@@ -99,6 +102,13 @@ impl ApiState {
     pub fn with_access(mut self, access: Arc<Access>) -> Self {
         self.access = access;
         self
+    }
+
+    /// Shows in `/internals` and `/metrics` how the history is written, and answers from it.
+    #[must_use]
+    pub fn with_history(mut self, history: History) -> Self {
+        self.history = Some(history.clone());
+        self.with_section(Section::reading("history", move || history.figures()))
     }
 
     /// Shows the supervisor in `/internals` and `/metrics`.
@@ -157,6 +167,7 @@ impl ApiState {
             registry,
             lateness: self.lateness.clone(),
             docker: self.docker.as_ref().map(|read| read()),
+            history: self.history.as_ref().map(History::figures),
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum Endpoint {
     Stats,
     /// `GET /networks`
     Networks,
+    /// `GET /containers/{id}/logs`
+    Logs,
 }
 
 /// How a request ended.
@@ -50,7 +52,7 @@ pub enum RequestResult {
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Endpoint; 7] = [
+    pub const ALL: [Endpoint; 8] = [
         Endpoint::Ping,
         Endpoint::Version,
         Endpoint::Events,
@@ -58,6 +60,7 @@ impl Endpoint {
         Endpoint::Inspect,
         Endpoint::Stats,
         Endpoint::Networks,
+        Endpoint::Logs,
     ];
 
     /// The value of the metric's label.
@@ -70,6 +73,7 @@ impl Endpoint {
             Endpoint::Inspect => "inspect",
             Endpoint::Stats => "stats",
             Endpoint::Networks => "networks",
+            Endpoint::Logs => "logs",
         }
     }
 }

@@ -163,11 +163,11 @@ impl Store for Sqlite {
         self.tell(append::Writer::resume).await
     }
 
-    async fn append(&self, batch: Batch) -> Result<(), StoreError> {
+    async fn append(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
         self.tell(move |writer| writer.append(&batch)).await
     }
 
-    async fn commit(&self, decided: Vec<Decided>) -> Result<(), StoreError> {
+    async fn commit(&self, decided: Arc<[Decided]>) -> Result<(), StoreError> {
         self.tell(move |writer| writer.commit(&decided)).await
     }
 

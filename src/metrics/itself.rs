@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::text::{Histogram, Kind, Labels, NO_LABELS, Text};
 use crate::build;
+use crate::history::handle::HistoryFigures;
 
 /// What the monitor's own parts tell of themselves at the time of a scrape. `None` where there is no such part or it did
 /// not answer in time: its series are absent then, rather than wrong.
@@ -24,6 +25,8 @@ pub struct SelfFigures {
     pub lateness: Option<Arc<Lateness>>,
     /// What the Docker side counts.
     pub docker: Option<DockerFigures>,
+    /// How the history is written.
+    pub history: Option<HistoryFigures>,
 }
 
 /// What the Docker side counts of itself.
