@@ -6,8 +6,8 @@
 //! - [`sketch`]: durations in a form that keeps percentiles right when hours are put together.
 //! - [`timeline`]: when a service was up, down, or not measured.
 //! - [`rollup`]: results become minutes and hours.
-//! - [`store`]: the trait behind which every database stands, and [`sqlite`], the one that needs nothing. [`place`]: which
-//!   one it is, and where.
+//! - [`store`]: the trait behind which every database stands: [`sqlite`], which needs nothing, and [`postgres`]. [`place`]:
+//!   which one it is, and where.
 //! - [`writer`]: the actor that writes, with what waits for it (`buffer`), what it makes of changes ([`incident`]) and what it
 //!   looks at by itself (`watch`). [`handle`]: what the rest of the monitor holds of it.
 //!
@@ -20,6 +20,7 @@ pub mod handle;
 pub mod incident;
 pub mod model;
 pub mod place;
+pub mod postgres;
 pub mod rollup;
 pub mod sketch;
 pub mod sqlite;

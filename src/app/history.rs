@@ -11,9 +11,10 @@ use health_monitor_actors::supervisor::{Add, ChildSpec, Placement, Supervisor};
 use crate::docker::Engine;
 use crate::history::handle::History;
 use crate::history::place::{Place, default_path};
+use crate::history::postgres::{Access, Trust};
 use crate::history::store::Retention;
 use crate::history::writer::{Desk, Logs, Writer, WriterOptions};
-use crate::settings::{self, StoreKind};
+use crate::settings::{self, StoreKind, StoreTls};
 
 /// How long the monitor waits for what was known before it begins without.
 const OPEN_LIMIT: Duration = Duration::from_secs(3);
@@ -55,7 +56,17 @@ pub(super) async fn begin(
 /// Where the history is, as the configuration says.
 pub(crate) fn place(settings: &settings::History) -> Place {
     match settings.store {
-        StoreKind::Sqlite | StoreKind::Postgres => Place::Sqlite(settings.path.clone().unwrap_or_else(default_path)),
+        StoreKind::Sqlite => Place::Sqlite(settings.path.clone().unwrap_or_else(default_path)),
+        StoreKind::Postgres => Place::Postgres(Access {
+            address: settings.address.clone().unwrap_or_default(),
+            user: settings.user.clone(),
+            password: settings.password.clone(),
+            database: settings.database.clone(),
+            tls: match settings.tls {
+                StoreTls::Disable => None,
+                StoreTls::Require => Some(settings.ca_file.clone().map_or(Trust::Public, Trust::File)),
+            },
+        }),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::postgres::{Access, Postgres};
 use super::sqlite::Sqlite;
 use super::store::{Store, StoreError};
 
@@ -17,6 +18,8 @@ const FILE: &str = "history.db";
 pub enum Place {
     /// In a file.
     Sqlite(PathBuf),
+    /// In a server's database.
+    Postgres(Access),
 }
 
 impl Place {
@@ -28,6 +31,7 @@ impl Place {
     pub async fn open(&self) -> Result<Arc<dyn Store>, StoreError> {
         match self {
             Place::Sqlite(path) => Ok(Arc::new(Sqlite::open(path).await?)),
+            Place::Postgres(access) => Ok(Arc::new(Postgres::open(access).await?)),
         }
     }
 
@@ -35,6 +39,8 @@ impl Place {
     pub(super) fn set_aside(&self, why: &str) -> Result<(), StoreError> {
         match self {
             Place::Sqlite(path) => Sqlite::set_aside(path, why).map(drop),
+            // A server's damage is its operator's to mend.
+            Place::Postgres(_) => Ok(()),
         }
     }
 
@@ -42,6 +48,7 @@ impl Place {
     /// container.
     pub fn warning(&self) -> Option<String> {
         match self {
+            Place::Postgres(_) => None,
             Place::Sqlite(path) => {
                 let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
                 let is_contained = Path::new("/.dockerenv").exists() || Path::new("/run/.containerenv").exists();

@@ -1,6 +1,10 @@
 //! The history: one suite of tests that runs over every database.
 
 #[cfg(test)]
+mod killed;
+#[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod sqlite;
 #[cfg(test)]
 mod suite;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use health_monitor::history::model::{
     Bucket, ContainerEventKind, Evidence, HOUR, IncidentId, IncidentKind, LogExcerpt, MINUTE, ResultKind, Span, Tier,
 };
@@ -13,39 +15,34 @@ use crate::world::{
     Writes as _, at, batch, change, days, event, incident, keep_all, name, passed, result, sample, saved, span,
 };
 
-/// Makes a test of each of these for a kind of store. `$open` yields an empty store and what has to live as long.
-macro_rules! suite {
-    ($open:path) => {
-        $crate::suite::suite!($open:
-            an_empty_one_knows_nothing,
-            results_come_back_as_they_went_in,
-            an_hour_that_is_over_tells_the_same_as_one_under_way,
-            uptime_follows_the_status_and_not_the_number_of_results,
-            a_time_in_which_nobody_looked_is_a_gap,
-            what_comes_late_is_counted_once,
-            percentiles_of_days_are_right,
-            changes_and_incidents_are_found,
-            a_change_that_is_committed_twice_is_there_once,
-            a_restart_finds_what_it_needs,
-            usage_is_summed,
-            what_is_too_old_goes,
-            results_stay_within_their_bytes,
-            hours_far_apart_are_kept_apart,
-        );
-    };
-    ($open:path: $($name:ident),* $(,)?) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-            async fn $name() {
-                let (store, _kept) = $open().await;
-                $crate::suite::$name(store).await;
-            }
-        )*
+/// A test of the suite.
+pub(crate) type Case = (&'static str, fn(Any) -> BoxFuture<'static, ()>);
+
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        /// All of them.
+        pub(crate) const CASES: &[Case] = &[$((stringify!($name), |store| Box::pin($name(store)))),*];
     };
 }
-pub(crate) use suite;
 
-type Any = Arc<dyn Store>;
+cases!(
+    an_empty_one_knows_nothing,
+    results_come_back_as_they_went_in,
+    an_hour_that_is_over_tells_the_same_as_one_under_way,
+    uptime_follows_the_status_and_not_the_number_of_results,
+    a_time_in_which_nobody_looked_is_a_gap,
+    what_comes_late_is_counted_once,
+    percentiles_of_days_are_right,
+    changes_and_incidents_are_found,
+    a_change_that_is_committed_twice_is_there_once,
+    a_restart_finds_what_it_needs,
+    usage_is_summed,
+    what_is_too_old_goes,
+    results_stay_within_their_bytes,
+    hours_far_apart_are_kept_apart,
+);
+
+pub(crate) type Any = Arc<dyn Store>;
 
 /// Does all that is to be done at this time.
 pub(crate) async fn maintain(store: &Any, now: i64, retention: &Retention) {
