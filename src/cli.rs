@@ -4,6 +4,7 @@
 
 mod check;
 mod healthcheck;
+mod history;
 mod init;
 mod key;
 mod run;
@@ -60,6 +61,9 @@ enum Command {
         #[arg(long, value_name = "TIME", default_value = "3s", value_parser = parse_time)]
         timeout: Duration,
     },
+    /// Move what was kept from one store to another
+    #[command(subcommand)]
+    History(history::Command),
     /// Make keys of the API
     #[command(subcommand)]
     Key(key::Command),
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments, &sources),
         Command::Validate { file } => validate::run(file, sources),
         Command::Healthcheck { timeout } => healthcheck::run(&sources, timeout),
+        Command::History(command) => history::run(&command, &sources),
         Command::Key(command) => key::run(&command),
         Command::Check { service } => check::run(&service, &sources),
     };

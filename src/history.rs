@@ -10,6 +10,7 @@
 //!   which one it is, and where.
 //! - [`writer`]: the actor that writes, with what waits for it (`buffer`), what it makes of changes ([`incident`]) and what it
 //!   looks at by itself (`watch`). [`handle`]: what the rest of the monitor holds of it.
+//! - [`transfer`]: moves a history from one store to another.
 //!
 //! Status follows time and not the number of results: a service is as long up as it had an up status while the monitor
 //! looked. Time in which nobody looked, or could not, is a gap and counts as neither.
@@ -26,5 +27,6 @@ pub mod sketch;
 pub mod sqlite;
 pub mod store;
 pub mod timeline;
+pub mod transfer;
 mod watch;
 pub mod writer;

@@ -35,6 +35,18 @@ impl Place {
         }
     }
 
+    /// Opens the store that is there for a look, also while a monitor writes to it.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or it cannot be read.
+    pub async fn open_to_read(&self) -> Result<Arc<dyn Store>, StoreError> {
+        match self {
+            Place::Sqlite(path) => Ok(Arc::new(Sqlite::open_to_read(path).await?)),
+            Place::Postgres(access) => Ok(Arc::new(Postgres::open(access).await?)),
+        }
+    }
+
     /// What is found to be damaged while it is open is moved aside, so that a new one can be begun.
     pub(super) fn set_aside(&self, why: &str) -> Result<(), StoreError> {
         match self {

@@ -278,6 +278,10 @@ impl Store for Postgres {
             .map_err(Fault::into_error)
     }
 
+    async fn saved(&self) -> Result<Vec<SavedService>, StoreError> {
+        read::saved(&self.reader).await.map_err(Fault::into_error)
+    }
+
     async fn figures(&self) -> Result<StoreFigures, StoreError> {
         let figures = read::figures(&self.reader, self.flavour)
             .await

@@ -105,6 +105,9 @@ pub trait Store: Send + Sync {
     /// Minutes or hours of a container's resources that begin within `span`.
     async fn usage(&self, container: &str, tier: Tier, span: Span) -> Result<Vec<UsageBucket>, StoreError>;
 
+    /// What was saved of services for a restart.
+    async fn saved(&self) -> Result<Vec<SavedService>, StoreError>;
+
     /// How much is kept.
     async fn figures(&self) -> Result<StoreFigures, StoreError>;
 

@@ -7,7 +7,9 @@ use futures_util::future::BoxFuture;
 use health_monitor::history::model::{
     Bucket, ContainerEventKind, Evidence, HOUR, IncidentId, IncidentKind, LogExcerpt, MINUTE, ResultKind, Span, Tier,
 };
+use health_monitor::history::sqlite::Sqlite;
 use health_monitor::history::store::{Batch, Detail, IncidentQuery, Order, Retention, Store, Upkeep};
+use health_monitor::history::transfer::{export, import};
 use health_monitor_actors::model::Status;
 use jiff::Timestamp;
 
@@ -40,6 +42,7 @@ cases!(
     what_is_too_old_goes,
     results_stay_within_their_bytes,
     hours_far_apart_are_kept_apart,
+    what_is_exported_can_be_imported,
 );
 
 pub(crate) type Any = Arc<dyn Store>;
@@ -623,4 +626,73 @@ pub(crate) async fn hours_far_apart_are_kept_apart(store: Any) {
             .len(),
         120
     );
+}
+
+/// Everything that a store keeps, as its export has it, without what says when that was made.
+async fn exported(store: &Any) -> Vec<String> {
+    let mut lines = Vec::new();
+    let count = export(store.as_ref(), &mut lines).await.unwrap();
+    let lines = String::from_utf8(lines).unwrap();
+    let lines: Vec<String> = lines.lines().skip(1).map(str::to_owned).collect();
+    assert_eq!(lines.len() as u64, count);
+    lines
+}
+
+pub(crate) async fn what_is_exported_can_be_imported(store: Any) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let source: Any = Arc::new(Sqlite::open(&folder.path().join("source.db")).await.unwrap());
+    let batches = Batch {
+        usage: vec![sample("db", 1_000, 5, 6)],
+        events: vec![event("db", 2_000, ContainerEventKind::Exited)],
+        saved: vec![saved("db", 3_000, "saved")],
+        ..batch(0, 4_000, Vec::new())
+    };
+    source.put(batches).await;
+    answers(&source, "db", 0, (0, 3 * HOUR)).await;
+    let mut down = change("db", 90_000, Status::Healthy, Status::Unhealthy);
+    let open = incident("db", 90_000, None, IncidentKind::Crash);
+    down.incident = Some(open.clone());
+    source
+        .settle(vec![change("db", 0, Status::Unknown, Status::Healthy), down])
+        .await;
+    let found = Evidence::Container(event("db", 2_000, ContainerEventKind::Exited));
+    source
+        .put(Batch {
+            evidence: vec![(open.id, found)],
+            ..batch(0, 3 * HOUR, Vec::new())
+        })
+        .await;
+    maintain(&source, 2 * HOUR + 2 * MINUTE, &keep_all()).await;
+
+    let before = exported(&source).await;
+    let text = format!(
+        "{{\"format\":\"health-monitor history\",\"version\":1,\"exported_at\":\"2026-01-01T00:00:00Z\"}}\n{}\n",
+        before.join("\n")
+    );
+    for _ in 0..2 {
+        let count = import(store.as_ref(), &mut text.as_bytes()).await.unwrap();
+        assert_eq!(count, before.len() as u64);
+        let mut after = exported(&store).await;
+        let mut expected = before.clone();
+        after.sort_unstable();
+        expected.sort_unstable();
+        for (one, other) in after.iter().zip(&expected) {
+            assert_eq!(one, other);
+        }
+        assert_eq!(after.len(), expected.len());
+    }
+    let cut = text.replace("\"record\":\"saved\"", "\"record\":\"other\"");
+    let error = import(store.as_ref(), &mut cut.as_bytes())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(&format!("line {} is no record", before.len() + 1)),
+        "{error}"
+    );
+    let error = import(store.as_ref(), &mut "{}\n".as_bytes())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("output of 'health-monitor history export'"), "{error}");
 }

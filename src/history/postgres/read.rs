@@ -14,7 +14,7 @@ use super::{Fault, Flavour, limit_of, read_saved, read_time, schema, service_nam
 use crate::history::codec::Reader;
 use crate::history::model::{
     Bucket, ContainerEvent, Durations, Evidence, HOUR, Incident, IncidentId, IncidentKind, Percentiles, RawResult,
-    ResultKind, Run, Span, StatusChange, Tier, UsageBucket, UsageSample, from_millis,
+    ResultKind, Run, SavedService, Span, StatusChange, Tier, UsageBucket, UsageSample, from_millis,
 };
 use crate::history::rollup::{merge_usage, roll_up, roll_up_usage};
 use crate::history::sketch::Sketch;
@@ -63,14 +63,12 @@ async fn service_number(asking: &dyn Asking, service: &ServiceName) -> Result<Op
     Ok(rows.first().map(|row| row.get(0)))
 }
 
+pub(super) async fn saved(asking: &dyn Asking) -> Result<Vec<SavedService>, Fault> {
+    let select = "SELECT name, at, state FROM saved JOIN service ON id = service";
+    asking.ask(select, &[]).await?.iter().map(read_saved).collect()
+}
+
 pub(super) async fn memory(asking: &dyn Asking) -> Result<Memory, Fault> {
-    let saved = "SELECT name, at, state FROM saved JOIN service ON id = service";
-    let saved = asking
-        .ask(saved, &[])
-        .await?
-        .iter()
-        .map(read_saved)
-        .collect::<Result<_, _>>()?;
     let statuses = "SELECT DISTINCT ON (name) name, new, at FROM change JOIN service ON id = service
                     ORDER BY name, at DESC";
     let mut last = Vec::new();
@@ -86,7 +84,7 @@ pub(super) async fn memory(asking: &dyn Asking) -> Result<Memory, Fault> {
         .map(|row| serde_json::from_str(row.get(0)))
         .collect::<Result<_, _>>()?;
     Ok(Memory {
-        saved,
+        saved: saved(asking).await?,
         statuses: last,
         open_incidents: open,
         last_run: runs(asking, Span::ALL).await?.pop(),
