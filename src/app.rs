@@ -145,7 +145,7 @@ impl Running {
             ended = &mut served => Err(Failure::server_ended(ended)),
         };
         hard_limit(end.as_ref().map_or_else(Failure::exit_code, |()| 0));
-        stop(&self.supervisor, self.kept.as_ref(), &handle).await;
+        stop(&self.supervisor, &self.tools.registry, self.kept.as_ref(), &handle).await;
         end
     }
 }
@@ -209,17 +209,26 @@ fn api_state(
         .with_lateness(lateness)
 }
 
-/// Ends probing, then lets requests finish. Whatever still blocks by then is left to the end of the process.
-async fn stop(supervisor: &Addr<Supervisor>, kept: Option<&history::Kept>, server: &ServerHandle) {
+/// Ends probing, then writes the history and lets requests finish. Whatever still blocks by then is left to the end of the process.
+async fn stop(
+    supervisor: &Addr<Supervisor>,
+    registry: &Addr<Registry>,
+    kept: Option<&history::Kept>,
+    server: &ServerHandle,
+) {
     match supervisor.send(Shutdown { limit: ACTORS_LIMIT }).await {
         Ok(report) if report.unfinished.is_empty() => {}
         Ok(report) => tracing::warn!(unfinished = ?report.unfinished, "actors did not end in time"),
         Err(_ended) => tracing::warn!("the supervisor had ended before it was told to"),
     }
-    if let Some(kept) = kept {
-        kept.close().await;
-    }
-    if tokio::time::timeout(REQUESTS_LIMIT, server.stop(true)).await.is_err() {
+    let written = async {
+        if let Some(kept) = kept {
+            kept.close(registry).await;
+        }
+    };
+    let served = tokio::time::timeout(REQUESTS_LIMIT, server.stop(true));
+    let ((), served) = futures_util::future::join(written, served).await;
+    if served.is_err() {
         tracing::warn!("requests did not end in time");
     }
 }

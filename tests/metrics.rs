@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use health_monitor::api::{ApiState, Settings};
-use health_monitor::history::handle::History;
+use health_monitor::history::handle::{History, HistoryFigures};
+use health_monitor::history::store::StoreFigures;
 use health_monitor::metrics::{self, CONTENT_TYPE, DockerFigures, DockerRequests, Process, SelfFigures};
 use health_monitor_actors::model::{BreakerView, ContainerStatus, FailureKind, ServiceName, Snapshot, Status, Verdict};
 use health_monitor_actors::probe::{Lateness, Probe};
@@ -178,7 +179,7 @@ fn full_server() -> TestServer {
         .with_registry(telling(registry))
         .with_lateness(lateness)
         .with_docker(docker)
-        .with_history(History::default());
+        .with_history(History::new(None, written()));
     TestServer::start(state)
 }
 
@@ -204,6 +205,14 @@ async fn the_server_sends_the_text_format_by_its_exact_name() {
         "text/plain; version=0.0.4; charset=utf-8"
     );
     assert_eq!(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+}
+
+/// A history of which everything is known.
+fn written() -> HistoryFigures {
+    HistoryFigures {
+        kept: Some(StoreFigures::default()),
+        ..HistoryFigures::default()
+    }
 }
 
 #[actix_web::test]

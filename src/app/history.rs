@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use async_trait::async_trait;
-use health_monitor_actors::registry::{Registry, Restore, SavedService};
+use health_monitor_actors::registry::{Registry, Restore};
 use health_monitor_actors::supervisor::{Add, ChildSpec, Placement, Supervisor};
 
 use crate::docker::Engine;
@@ -16,8 +16,9 @@ use crate::history::store::Retention;
 use crate::history::writer::{Desk, Logs, Writer, WriterOptions};
 use crate::settings::{self, StoreKind, StoreTls};
 
-/// How long the monitor waits for what was known before it begins without.
-const OPEN_LIMIT: Duration = Duration::from_secs(3);
+/// How long the monitor waits for what was known before it begins without. A file takes some milliseconds; what comes later
+/// is told to the registry then.
+const OPEN_LIMIT: Duration = Duration::from_millis(250);
 
 /// How long the last write may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -42,13 +43,7 @@ pub(super) async fn begin(
     }
     let history = History::default();
     let desk = Desk::new(options(settings, engine), history.clone());
-    let known = desk.open(OPEN_LIMIT).await;
-    let known = known.into_iter().filter_map(|saved| {
-        serde_json::from_value::<SavedService>(saved.state)
-            .inspect_err(|error| tracing::warn!(service = %saved.service, %error, "what was saved is not understood"))
-            .ok()
-    });
-    registry.do_send(Restore(known.collect()));
+    registry.do_send(Restore(desk.open(OPEN_LIMIT).await));
     desk.begin(registry).await;
     Some(Kept { desk, history })
 }
@@ -113,7 +108,7 @@ impl Kept {
     }
 
     /// Writes what is left, once the actor has ended.
-    pub(super) async fn close(&self) {
-        self.desk.close(CLOSE_LIMIT).await;
+    pub(super) async fn close(&self, registry: &Addr<Registry>) {
+        self.desk.close(registry, CLOSE_LIMIT).await;
     }
 }

@@ -53,6 +53,15 @@ pub struct HistoryFigures {
 }
 
 impl History {
+    /// A store that is written like this.
+    pub fn new(store: Option<Arc<dyn Store>>, figures: HistoryFigures) -> Self {
+        let inner = Inner {
+            store: RwLock::new(store),
+            figures: Mutex::new(figures),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// The store; `None` while it is not open, for which the figures have the reason.
     pub fn store(&self) -> Option<Arc<dyn Store>> {
         self.inner.store.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -71,7 +71,7 @@ pub enum TransferError {
 /// # Errors
 ///
 /// Where the store cannot be read, or the lines not be written.
-pub async fn export(store: &dyn Store, to: &mut dyn Write) -> Result<u64, TransferError> {
+pub async fn export(store: &dyn Store, to: &mut (dyn Write + Send)) -> Result<u64, TransferError> {
     let head = Head {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -199,7 +199,7 @@ async fn export_containers(store: &dyn Store, span: Span, lines: &mut Lines<'_>)
 /// # Errors
 ///
 /// Where the store cannot be written, or a line is no record; what stood before it is imported then.
-pub async fn import(store: &dyn Store, from: &mut dyn BufRead) -> Result<u64, TransferError> {
+pub async fn import(store: &dyn Store, from: &mut (dyn BufRead + Send)) -> Result<u64, TransferError> {
     let mut line = Vec::new();
     read_line(from, &mut line)?;
     let head: Head = serde_json::from_slice(&line).map_err(|_no_head| TransferError::NoExport)?;
@@ -251,7 +251,7 @@ fn pieces(span: Span, length: SignedDuration) -> impl Iterator<Item = Span> {
 }
 
 struct Lines<'a> {
-    to: &'a mut dyn Write,
+    to: &'a mut (dyn Write + Send),
     count: u64,
 }
 

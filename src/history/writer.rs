@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use health_monitor_actors::model::{ContainerKey, ServiceName, Snapshot, Status};
 use health_monitor_actors::registry::{
-    GetSnapshot, Recording, Registry, StartRecording, StatusTurn, TakeUnsaved, Turn,
+    self, GetSnapshot, Recording, Registry, Restore, StartRecording, StatusTurn, TakeUnsaved, Turn,
 };
 use health_monitor_actors::supervisor::{ChildContext, Heart};
 use jiff::{SignedDuration, Timestamp};
@@ -64,6 +64,9 @@ const EVIDENCE_AFTER: Duration = Duration::from_secs(60);
 const EVIDENCE_RESULTS: usize = 60;
 const EVENTS_BEFORE: SignedDuration = SignedDuration::from_mins(10);
 const EVIDENCE_EVENTS: usize = 100;
+
+/// How far back an incident that goes on may have started for its results to be looked for after a restart.
+const RECENT: SignedDuration = SignedDuration::from_hours(1);
 
 /// Containers of a service whose logs are asked for, and asked at once over all services.
 const LOGS_OF: usize = 3;
@@ -119,7 +122,15 @@ struct Papers {
     /// Services whose status is one from before the process began, or before the actor was restarted, and since when nobody
     /// has looked.
     unconfirmed: HashMap<ServiceName, Timestamp>,
-    /// The recording that the first run of the actor begins with.
+    /// The recording, while no run of the actor reads it: the next one goes on with it, or whoever closes.
+    recording: Option<Recording>,
+    /// Incidents of whose results and events something is to be kept, and when.
+    captures: Vec<(Instant, Incident)>,
+}
+
+/// A recording that is read. It goes back to the desk with what is unread, however the reading ends.
+struct Reading {
+    desk: Desk,
     recording: Option<Recording>,
 }
 
@@ -146,6 +157,7 @@ impl Desk {
             statuses: HashMap::new(),
             unconfirmed: HashMap::new(),
             recording: None,
+            captures: Vec::new(),
         };
         let warning = options.place.warning();
         if let Some(warning) = &warning {
@@ -164,25 +176,21 @@ impl Desk {
     }
 
     /// Opens the store before anything is watched, within `limit`, and yields what was saved of services. Where it cannot be
-    /// had in time, the monitor begins without and the actor goes on trying.
-    pub async fn open(&self, limit: Duration) -> Vec<SavedService> {
+    /// had in time, the monitor begins without, the actor goes on trying, and tells the registry once it succeeds.
+    pub async fn open(&self, limit: Duration) -> Vec<registry::SavedService> {
         let opened = timeout(limit, async {
             let store = self.options.place.open().await?;
             let memory = store.resume().await?;
             Ok::<_, StoreError>((store, memory))
         });
         match opened.await {
-            Ok(Ok((store, memory))) => {
-                let saved = memory.saved.clone();
-                self.opened(store, memory);
-                saved
-            }
+            Ok(Ok((store, memory))) => self.opened(store, memory),
             Ok(Err(error)) => {
                 self.failed(&error);
                 Vec::new()
             }
             Err(_elapsed) => {
-                tracing::warn!(limit = ?limit, "history not opened in time; the monitor begins without what was known");
+                tracing::warn!(limit = ?limit, "history not opened in time; the monitor begins without and goes on trying");
                 Vec::new()
             }
         }
@@ -196,29 +204,60 @@ impl Desk {
         }
     }
 
-    /// Writes what is left, once the actor has ended, and leaves the store in order; within `limit`.
-    pub async fn close(&self, limit: Duration) {
+    /// Writes what is left, once the actor has ended, and leaves the store in order; within `limit`. What the actor has not
+    /// read yet is part of it.
+    pub async fn close(&self, registry: &Addr<Registry>, limit: Duration) {
         let Some(store) = self.history.store() else { return };
         let end = async {
-            let decided = self.papers().buffer.next_changes();
-            if let Some(decided) = decided {
-                store.commit(decided).await?;
-                self.papers().buffer.committed();
-            }
-            let batch = {
+            let unsaved = registry.send(TakeUnsaved { limit: usize::MAX }).await;
+            {
                 let mut papers = self.papers();
                 papers.clock.beat();
-                let run = papers.clock.run();
-                papers.buffer.next_batch(run)
-            };
-            store.append(batch).await?;
+                papers.read_the_rest();
+                for one in unsaved.unwrap_or_default().iter().filter_map(saved) {
+                    papers.buffer.push_saved(one);
+                }
+            }
+            self.write_all(&store).await?;
+            let captures = std::mem::take(&mut self.papers().captures);
+            for (_, incident) in captures {
+                let found = capture(store.clone(), &incident).await?;
+                self.papers().captured(&incident, found);
+            }
+            self.write_all(&store).await?;
             store.close().await;
             Ok::<_, StoreError>(())
         };
         match timeout(limit, end).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the last second of history is not written"),
-            Err(_elapsed) => tracing::warn!("the history was not closed in time; nothing but its last second is lost"),
+            Err(_elapsed) => tracing::warn!(
+                ?limit,
+                "the history was not closed in time; what is not written is lost"
+            ),
+        }
+    }
+
+    /// Writes all that waits, changes first.
+    async fn write_all(&self, store: &Arc<dyn Store>) -> Result<(), StoreError> {
+        loop {
+            let decided = self.papers().buffer.next_changes();
+            let Some(decided) = decided else { break };
+            store.commit(decided).await?;
+            self.papers().buffer.committed();
+        }
+        loop {
+            let batch = {
+                let mut papers = self.papers();
+                let run = papers.clock.run();
+                papers.buffer.next_batch(run)
+            };
+            store.append(batch).await?;
+            let mut papers = self.papers();
+            papers.buffer.appended();
+            if papers.buffer.has_nothing_to_append() {
+                return Ok(());
+            }
         }
     }
 
@@ -226,11 +265,12 @@ impl Desk {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn opened(&self, store: Arc<dyn Store>, memory: Memory) {
+    /// The store is there. Yields what was known of services, the first time.
+    fn opened(&self, store: Arc<dyn Store>, memory: Memory) -> Vec<registry::SavedService> {
         tracing::info!(history = store.describe(), "history opened");
         self.history.set_store(Some(store));
         self.history.figures_mut().problem = None;
-        self.papers().resume(memory);
+        self.papers().resume(memory)
     }
 
     fn failed(&self, error: &StoreError) {
@@ -244,14 +284,71 @@ impl Desk {
     }
 }
 
+// === impl Reading ===
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.desk.papers().recording = self.recording.take();
+    }
+}
+
 // === impl Papers ===
 
 impl Papers {
-    /// What the store knew. Only the first time: what is known since then is newer.
-    fn resume(&mut self, memory: Memory) {
-        if std::mem::replace(&mut self.is_resumed, true) {
-            return;
+    /// Takes in what is told and cannot be told twice. Yields the incident that begins or ends with it.
+    fn hear(&mut self, turn: Turn) -> Option<Incident> {
+        match turn {
+            Turn::Status(turn) => {
+                let incident = self.turn(*turn);
+                if let Some(incident) = &incident {
+                    self.captures.push((Instant::now() + EVIDENCE_AFTER, incident.clone()));
+                }
+                incident
+            }
+            Turn::Forgotten { service, at, .. } => {
+                self.forgotten(&service, at);
+                None
+            }
+            Turn::Container { before, after, at } => {
+                for event in container_events(before.as_ref(), after.as_ref(), at) {
+                    self.buffer.push_event(event);
+                }
+                None
+            }
         }
+    }
+
+    /// Takes in all that nobody has read yet.
+    fn read_the_rest(&mut self) {
+        let Some(mut recording) = self.recording.take() else {
+            return;
+        };
+        while let Ok(turn) = recording.turns.try_recv() {
+            self.hear(turn);
+        }
+        while let Ok(measured) = recording.results.try_recv() {
+            self.result(measured.service, RawResult::of(&measured.outcome, measured.status));
+        }
+    }
+
+    fn captured(&mut self, incident: &Incident, found: Vec<Evidence>) {
+        for evidence in found {
+            self.buffer.push_evidence(incident.id, evidence);
+        }
+    }
+
+    /// What the store knew. Only the first time: what is known since then is newer. Yields what was known of services.
+    fn resume(&mut self, memory: Memory) -> Vec<registry::SavedService> {
+        if std::mem::replace(&mut self.is_resumed, true) {
+            return Vec::new();
+        }
+        // What was found around a start shortly before the process ended may not have been kept.
+        let recent = memory
+            .open_incidents
+            .iter()
+            .filter(|incident| incident.started > Timestamp::now() - RECENT);
+        self.captures
+            .extend(recent.map(|incident| (Instant::now() + EVIDENCE_AFTER, incident.clone())));
         self.incidents.resume(memory.open_incidents);
         let since = memory.last_run.map(|run| run.until);
         for (service, status, at) in memory.statuses {
@@ -264,6 +361,7 @@ impl Papers {
         for turn in std::mem::take(&mut self.waiting) {
             self.decide(&turn);
         }
+        memory.saved.into_iter().filter_map(remembered).collect()
     }
 
     /// A status changed. Yields the incident that begins or ends with it.
@@ -393,8 +491,15 @@ impl Papers {
     }
 }
 
+/// What a restart finds, as the registry takes it.
+fn remembered(saved: SavedService) -> Option<registry::SavedService> {
+    serde_json::from_value(saved.state)
+        .inspect_err(|error| tracing::warn!(service = %saved.service, %error, "what was saved is not understood"))
+        .ok()
+}
+
 /// What a restart needs, as the store keeps it.
-fn saved(of_registry: &health_monitor_actors::registry::SavedService) -> Option<SavedService> {
+fn saved(of_registry: &registry::SavedService) -> Option<SavedService> {
     let state = serde_json::to_value(of_registry);
     let state = state
         .inspect_err(|error| tracing::error!(%error, "cannot save what a restart needs"))
@@ -433,7 +538,6 @@ impl Actor for Writer {
             due: Due::default(),
             usage: UsageWatch::default(),
             logs: FuturesUnordered::new(),
-            captures: Vec::new(),
         };
         // In the actor's own task: it ends with the actor, and a panic in it is the actor's.
         ctx.spawn(clerk.run().into_actor(self).map(|(), _, ctx| ctx.stop()));
@@ -478,8 +582,6 @@ struct Clerk {
     due: Due,
     usage: UsageWatch,
     logs: FuturesUnordered<Asked>,
-    /// Incidents of whose results and events something is to be kept, and when.
-    captures: Vec<(Instant, Incident)>,
 }
 
 impl Clerk {
@@ -489,7 +591,13 @@ impl Clerk {
             Some(recording) => Some(recording),
             None => self.registry.send(StartRecording { capacity: CAPACITY }).await.ok(),
         };
-        let Some(mut recording) = recording else { return };
+        let mut reading = Reading {
+            desk: self.desk.clone(),
+            recording,
+        };
+        let Some(recording) = &mut reading.recording else {
+            return;
+        };
         {
             let mut papers = self.desk.papers();
             let since = papers.clock.last();
@@ -507,10 +615,14 @@ impl Clerk {
             tokio::select! {
                 turn = recording.turns.recv() => match turn {
                     Some(turn) => self.turn(turn),
-                    None => return,
+                    None => {
+                        reading.recording = None;
+                        return;
+                    }
                 },
                 count = recording.results.recv_many(&mut results, 1_024), if !recording.results.is_closed() => {
                     if count == 0 {
+                        reading.recording = None;
                         return;
                     }
                     let mut papers = self.desk.papers();
@@ -534,35 +646,23 @@ impl Clerk {
     }
 
     fn turn(&mut self, turn: Turn) {
-        match turn {
+        let containers: Vec<(ContainerKey, String)> = match &turn {
             Turn::Status(turn) => {
-                let containers: Vec<ContainerKey> = turn
-                    .containers
-                    .iter()
-                    .take(LOGS_OF)
-                    .map(|container| container.key.clone())
-                    .collect();
-                let names: Vec<String> = turn.containers.iter().map(|container| container.name.clone()).collect();
-                let incident = self.desk.papers().turn(*turn);
-                if let Some(incident) = incident {
-                    if incident.ended.is_none() {
-                        self.ask_for_logs(&incident, &containers, &names);
-                    }
-                    self.captures.push((Instant::now() + EVIDENCE_AFTER, incident));
-                }
+                let containers = turn.containers.iter().take(LOGS_OF);
+                containers
+                    .map(|container| (container.key.clone(), container.name.clone()))
+                    .collect()
             }
-            Turn::Forgotten { service, at, .. } => self.desk.papers().forgotten(&service, at),
-            Turn::Container { before, after, at } => {
-                let mut papers = self.desk.papers();
-                for event in container_events(before.as_ref(), after.as_ref(), at) {
-                    papers.buffer.push_event(event);
-                }
-            }
+            Turn::Forgotten { .. } | Turn::Container { .. } => Vec::new(),
+        };
+        let incident = self.desk.papers().hear(turn);
+        if let Some(incident) = incident.filter(|incident| incident.ended.is_none()) {
+            self.ask_for_logs(&incident, &containers);
         }
     }
 
     /// Asks once for the last log lines of the containers of an incident that begins; nobody waits for them.
-    fn ask_for_logs(&mut self, incident: &Incident, containers: &[ContainerKey], names: &[String]) {
+    fn ask_for_logs(&mut self, incident: &Incident, containers: &[(ContainerKey, String)]) {
         let Some(logs) = self
             .desk
             .options
@@ -572,7 +672,7 @@ impl Clerk {
         else {
             return;
         };
-        for (key, name) in containers.iter().zip(names) {
+        for (key, name) in containers {
             let (incident, name) = (incident.clone(), name.clone());
             let excerpt = |lines, missing| LogExcerpt {
                 at: to_millis(Timestamp::now()),
@@ -693,8 +793,8 @@ impl Clerk {
             self.work = Some(Box::pin(
                 async move { Done::Appended(limited(store.append(batch)).await) },
             ));
-        } else if let Some(place) = self.captures.iter().position(|(at, _)| *at <= Instant::now()) {
-            let (_, incident) = self.captures.swap_remove(place);
+        } else if let Some(place) = papers.captures.iter().position(|(at, _)| *at <= Instant::now()) {
+            let (_, incident) = papers.captures.swap_remove(place);
             self.work = Some(Box::pin(async move {
                 let found = limited(capture(store, &incident)).await;
                 Done::Captured(incident, found)
@@ -712,7 +812,10 @@ impl Clerk {
     fn done(&mut self, done: Done) {
         let outcome = match done {
             Done::Opened(Ok((store, memory))) => {
-                self.desk.opened(store, memory);
+                let late = self.desk.opened(store, memory);
+                if !late.is_empty() {
+                    self.registry.do_send(Restore(late));
+                }
                 Ok(())
             }
             Done::Appended(Ok(())) => {
@@ -743,14 +846,14 @@ impl Clerk {
                 Ok(())
             }
             Done::Captured(incident, Ok(found)) => {
-                let mut papers = self.desk.papers();
-                for evidence in found {
-                    papers.buffer.push_evidence(incident.id, evidence);
-                }
+                self.desk.papers().captured(&incident, found);
                 Ok(())
             }
             Done::Captured(incident, Err(error)) => {
-                self.captures.push((Instant::now() + AGAIN_AFTER.1, incident));
+                self.desk
+                    .papers()
+                    .captures
+                    .push((Instant::now() + AGAIN_AFTER.1, incident));
                 Err(error)
             }
             Done::SetAside(moved) => moved,

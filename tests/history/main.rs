@@ -5,7 +5,11 @@ mod killed;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod site;
+#[cfg(test)]
 mod sqlite;
+#[cfg(test)]
+mod stopped;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]

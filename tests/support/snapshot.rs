@@ -55,6 +55,7 @@ pub(crate) fn service(name: &str) -> ServiceBuilder {
         totals: Totals::default(),
         durations: DurationHistogram::default(),
         last_verdict: None,
+        is_remembered: false,
     };
     ServiceBuilder { state, on: Vec::new() }.checked(Verdict::Pass, "port 1234 accepts connections")
 }

@@ -39,6 +39,8 @@ pub struct ServiceState {
     pub durations: DurationHistogram,
     /// The last status that was measured: `true` up, `false` down; `None` while it never was.
     pub last_verdict: Option<bool>,
+    /// Its status is what the process before this one knew: nothing was found out since.
+    pub is_remembered: bool,
 }
 
 /// A change of status that is announced and not decided.

@@ -25,21 +25,6 @@ use crate::history::timeline::{Mark, Timeline};
 #[async_trait]
 pub(super) trait Asking: Sync {
     async fn ask(&self, question: &str, with: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault>;
-
-    /// Bytes that results take, and about how many there are.
-    async fn raw_size(&self, flavour: Flavour) -> Result<(u64, u64), Fault> {
-        let size = match flavour {
-            Flavour::Plain => {
-                "SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint FROM pg_inherits
-                 WHERE inhparent = 'result'::regclass"
-            }
-            Flavour::Timescale => "SELECT hypertable_size('result')::bigint",
-        };
-        let bytes = self.ask(size, &[]).await?;
-        let rows = self.ask("SELECT count(*) FROM result", &[]).await?;
-        let number = |rows: &[Row]| rows.first().map_or(0, |row| row.get::<_, i64>(0)).unsigned_abs();
-        Ok((number(&bytes), number(&rows)))
-    }
 }
 
 #[async_trait]
@@ -503,20 +488,63 @@ pub(super) async fn figures(asking: &dyn Asking, flavour: Flavour) -> Result<Sto
     let all = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
                WHERE relnamespace = 'health_monitor'::regnamespace AND relkind IN ('r', 'm')";
     let bytes = asking.ask(all, &[]).await?;
-    let (raw_bytes, rows) = asking.raw_size(flavour).await?;
-    let oldest = asking
-        .ask("SELECT date_trunc('hour', min(at)) FROM result", &[])
-        .await?;
-    let oldest = oldest
-        .first()
-        .and_then(|row| row.get::<_, Option<std::time::SystemTime>>(0));
+    let (raw_bytes, raw_since) = raw(asking, flavour).await?;
     Ok(StoreFigures {
         store: String::new(),
         schema: schema::VERSION,
         bytes: bytes.first().map_or(0, |row| row.get::<_, i64>(0)).unsigned_abs(),
-        raw_bytes: if rows > 0 { raw_bytes } else { 0 },
-        raw_since: oldest.and_then(|oldest| Timestamp::try_from(oldest).ok()),
+        raw_bytes,
+        raw_since,
     })
+}
+
+/// Bytes that results take, and since when there are any.
+async fn raw(asking: &dyn Asking, flavour: Flavour) -> Result<(u64, Option<Timestamp>), Fault> {
+    match flavour {
+        Flavour::Plain => {
+            let pieces = partitions(asking, "result").await?;
+            let bytes = pieces.iter().map(|piece| piece.bytes).sum();
+            let oldest = pieces.first().map(|piece| from_millis(piece.slot * HOUR));
+            Ok((bytes, oldest))
+        }
+        Flavour::Timescale => {
+            let ask = "SELECT hypertable_size('result')::bigint, (SELECT min(range_start)
+                       FROM timescaledb_information.chunks WHERE hypertable_name = 'result')";
+            let rows = asking.ask(ask, &[]).await?;
+            let Some(row) = rows.first() else { return Ok((0, None)) };
+            let oldest: Option<std::time::SystemTime> = row.get(1);
+            let bytes = row.get::<_, Option<i64>>(0).unwrap_or(0).unsigned_abs();
+            Ok((bytes, oldest.and_then(|oldest| Timestamp::try_from(oldest).ok())))
+        }
+    }
+}
+
+/// One of PostgreSQL's own partitions.
+pub(super) struct Partition {
+    pub(super) name: String,
+    /// Its number: time since 1970 in pieces of its table's length.
+    pub(super) slot: i64,
+    pub(super) bytes: u64,
+}
+
+/// A table's partitions, the oldest first.
+pub(super) async fn partitions(asking: &dyn Asking, table: &str) -> Result<Vec<Partition>, Fault> {
+    let children = "SELECT child.relname::text, pg_total_relation_size(child.oid)::bigint FROM pg_inherits
+                    JOIN pg_class AS child ON child.oid = inhrelid
+                    JOIN pg_class AS parent ON parent.oid = inhparent
+                    WHERE parent.relname = $1 AND parent.relnamespace = 'health_monitor'::regnamespace";
+    let rows = asking.ask(children, &[&table]).await?;
+    let mut found: Vec<Partition> = rows
+        .iter()
+        .filter_map(|row| {
+            let name: String = row.get(0);
+            let slot = name.rsplit('_').next()?.parse().ok()?;
+            let bytes = row.get::<_, i64>(1).unsigned_abs();
+            Some(Partition { name, slot, bytes })
+        })
+        .collect();
+    found.sort_by_key(|piece| piece.slot);
+    Ok(found)
 }
 
 fn direction(order: Order) -> &'static str {

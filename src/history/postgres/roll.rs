@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tokio_postgres::Transaction;
 
-use super::read::{self, Asking as _};
+use super::read;
 use super::schema::CUT;
 use super::write::{Known, put_buckets, put_usage};
 use super::{Fault, Flavour, time};
@@ -125,9 +125,10 @@ pub(super) async fn sweep(
                 transaction.execute(&drop, &[&time(from_millis(oldest))]).await?;
             }
         }
-        // What is left of the oldest partition.
-        let delete = format!("DELETE FROM {table} WHERE at < $1");
-        if known.flavour == Flavour::Plain {
+        // What is left of the oldest partition, which is looked through once for each piece that is too old.
+        let is_cut_within = known.flavour == Flavour::Plain && table != "result";
+        if is_cut_within && known.swept.insert(table, oldest) != Some(oldest) {
+            let delete = format!("DELETE FROM {table} WHERE at < $1");
             transaction.execute(&delete, &[&time(from_millis(oldest))]).await?;
         }
     }
@@ -160,46 +161,43 @@ async fn drop_partitions(
     table: &str,
     first_kept: i64,
 ) -> Result<(), Fault> {
-    for (name, slot) in partitions(transaction, table).await? {
-        if slot < first_kept {
-            transaction.batch_execute(&format!("DROP TABLE {name}")).await?;
-            known.dropped();
+    for piece in read::partitions(transaction, table).await? {
+        if piece.slot < first_kept {
+            drop_partition(transaction, known, &piece).await?;
         }
     }
     Ok(())
 }
 
-/// A table's partitions with their numbers, the oldest first.
-pub(super) async fn partitions(transaction: &Transaction<'_>, table: &str) -> Result<Vec<(String, i64)>, Fault> {
-    let children = "SELECT child.relname::text FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
-                    JOIN pg_class AS parent ON parent.oid = inhparent
-                    WHERE parent.relname = $1 AND parent.relnamespace = 'health_monitor'::regnamespace";
-    let rows = transaction.query(children, &[&table]).await?;
-    let mut found: Vec<(String, i64)> = rows
-        .iter()
-        .filter_map(|row| {
-            let name: String = row.get(0);
-            let slot = name.rsplit('_').next()?.parse().ok()?;
-            Some((name, slot))
-        })
-        .collect();
-    found.sort_by_key(|(_, slot)| *slot);
-    Ok(found)
+async fn drop_partition(
+    transaction: &Transaction<'_>,
+    known: &mut Known,
+    piece: &read::Partition,
+) -> Result<(), Fault> {
+    transaction.batch_execute(&format!("DROP TABLE {}", piece.name)).await?;
+    known.dropped();
+    Ok(())
 }
 
-/// Deletes the oldest hours of results until they take no more than `limit` bytes, by the average size of a row.
+/// Drops the oldest hours of results until they take no more than `limit` bytes. The last one stays, whatever it takes.
 async fn sweep_bytes(transaction: &Transaction<'_>, known: &mut Known, limit: u64) -> Result<(), Fault> {
-    let (bytes, rows) = transaction.raw_size(known.flavour).await?;
-    if bytes <= limit || rows == 0 {
+    if known.flavour == Flavour::Timescale {
+        let drop = "SELECT drop_chunks('result', older_than => min(range_end)) FROM timescaledb_information.chunks
+                    WHERE hypertable_name = 'result' AND hypertable_size('result') > $1 HAVING count(*) > 1";
+        transaction
+            .execute(drop, &[&i64::try_from(limit).unwrap_or(i64::MAX)])
+            .await?;
         return Ok(());
     }
-    let too_many = (rows as f64 * (1.0 - limit as f64 / bytes as f64)).ceil() as i64;
-    let cut = "SELECT date_trunc('hour', at) + interval '1 hour' FROM result ORDER BY at OFFSET $1 LIMIT 1";
-    let cut = transaction.query_opt(cut, &[&(too_many - 1).max(0)]).await?;
-    let Some(cut) = cut.map(|row| row.get::<_, std::time::SystemTime>(0)) else {
-        return Ok(());
-    };
-    transaction.execute("DELETE FROM result WHERE at < $1", &[&cut]).await?;
-    tracing::debug!(bytes, limit, "results took too much room; their oldest hours went");
+    let pieces = read::partitions(transaction, "result").await?;
+    let mut bytes: u64 = pieces.iter().map(|piece| piece.bytes).sum();
+    for piece in pieces.iter().take(pieces.len().saturating_sub(1)) {
+        if bytes <= limit {
+            break;
+        }
+        drop_partition(transaction, known, piece).await?;
+        bytes -= piece.bytes;
+        tracing::debug!(bytes, limit, "results took too much room; their oldest hour went");
+    }
     Ok(())
 }

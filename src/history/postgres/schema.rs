@@ -53,9 +53,10 @@ const MIGRATIONS: &[&str] = &[
 /// The version that this monitor knows.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
 
-/// The tables that are cut by time, and how much time lies in one piece, in seconds.
+/// The tables that are cut by time, and how much time lies in one piece, in seconds. Results go by whole pieces, so that
+/// their room is free at once.
 pub(super) const CUT: [(&str, i64); 5] = [
-    ("result", 6 * 3_600),
+    ("result", 3_600),
     ("minute", 86_400),
     ("usage_minute", 86_400),
     ("hour", 30 * 86_400),

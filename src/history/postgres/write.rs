@@ -1,6 +1,6 @@
 //! What is written, each in one transaction.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use tokio_postgres::{Client, Transaction};
@@ -28,6 +28,8 @@ pub(super) struct Known {
     pub(super) containers: Names,
     /// Partitions by table and number.
     partitions: HashSet<(&'static str, i64)>,
+    /// Until when each table was looked through for what is too old, in milliseconds.
+    pub(super) swept: HashMap<&'static str, i64>,
     /// The last batch of its run.
     written: Option<(Timestamp, u64)>,
 }
@@ -41,6 +43,7 @@ impl Writer {
                 services: Names::new("service"),
                 containers: Names::new("container"),
                 partitions: HashSet::new(),
+                swept: HashMap::new(),
                 written: None,
             },
             swept: None,
@@ -119,6 +122,7 @@ impl Known {
             self.services.forget();
             self.containers.forget();
             self.partitions.clear();
+            self.swept.clear();
         }
     }
 
