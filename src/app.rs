@@ -6,6 +6,7 @@ mod core;
 mod descriptors;
 mod end;
 mod engine;
+pub(crate) mod history;
 mod inventory_watch;
 mod reloads;
 mod watchdog;
@@ -47,7 +48,7 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 ///
 /// Where a part that it cannot do without does not start, or ends.
 pub async fn run(settings: Settings, sources: Sources) -> Result<(), Failure> {
-    start(settings, sources)?.until_end().await
+    start(settings, sources).await?.until_end().await
 }
 
 /// A monitor that runs, with the addresses of its actors.
@@ -57,6 +58,7 @@ pub struct Running {
     /// What probes are given: the registry is among it.
     pub tools: ProbeTools,
     engine: Option<Engine>,
+    kept: Option<history::Kept>,
     server: Server,
     fatalities: UnboundedReceiver<Failure>,
 }
@@ -66,7 +68,7 @@ pub struct Running {
 /// # Errors
 ///
 /// Where a part that it cannot do without does not start.
-pub fn start(settings: Settings, sources: Sources) -> Result<Running, Failure> {
+pub async fn start(settings: Settings, sources: Sources) -> Result<Running, Failure> {
     let settings = Arc::new(settings);
     supervisor::install_panic_hook();
     let bind = settings.server.bind;
@@ -87,6 +89,8 @@ pub fn start(settings: Settings, sources: Sources) -> Result<Running, Failure> {
     if let Some(engine) = &engine {
         watch_containers(engine, &registry, &supervisor);
     }
+    // Before the first service is defined: it begins with what is known of it.
+    let kept = history::begin(&settings.history, engine.as_ref(), &registry).await;
     let desk = Arc::new(Desk::new(settings.clone()));
     let roster = RosterTools {
         sources,
@@ -98,6 +102,9 @@ pub fn start(settings: Settings, sources: Sources) -> Result<Running, Failure> {
     Roster::begin(&roster);
     supervisor.do_send(Add(Roster::child_spec(roster)));
     reloads::on_signal(desk.clone()).map_err(Failure::Signals)?;
+    if let Some(kept) = &kept {
+        kept.start(&registry, &supervisor);
+    }
 
     let access = Arc::new(Access::new(access_settings(&settings)));
     reloads::keep_access(access.clone(), &desk);
@@ -106,6 +113,10 @@ pub fn start(settings: Settings, sources: Sources) -> Result<Running, Failure> {
         .with_desk(desk);
     let state = match engine.clone() {
         Some(engine) => state.with_docker(move || engine::figures(&engine)),
+        None => state,
+    };
+    let state = match &kept {
+        Some(kept) => state.with_history(kept.handle()),
         None => state,
     };
     let tls = server_tls(settings.server.certificate.as_ref())?;
@@ -122,6 +133,7 @@ pub fn start(settings: Settings, sources: Sources) -> Result<Running, Failure> {
         supervisor,
         tools,
         engine,
+        kept,
         server,
         fatalities,
     })
@@ -143,7 +155,7 @@ impl Running {
             ended = &mut served => Err(Failure::server_ended(ended)),
         };
         hard_limit(end.as_ref().map_or_else(Failure::exit_code, |()| 0));
-        stop(&self.supervisor, &handle).await;
+        stop(&self.supervisor, &self.tools.registry, self.kept.as_ref(), &handle).await;
         end
     }
 }
@@ -211,14 +223,26 @@ fn access_settings(settings: &Settings) -> AccessSettings {
     }
 }
 
-/// Ends probing, then lets requests finish. Whatever still blocks by then is left to the end of the process.
-async fn stop(supervisor: &Addr<Supervisor>, server: &ServerHandle) {
+/// Ends probing, then writes the history and lets requests finish. Whatever still blocks by then is left to the end of the process.
+async fn stop(
+    supervisor: &Addr<Supervisor>,
+    registry: &Addr<Registry>,
+    kept: Option<&history::Kept>,
+    server: &ServerHandle,
+) {
     match supervisor.send(Shutdown { limit: ACTORS_LIMIT }).await {
         Ok(report) if report.unfinished.is_empty() => {}
         Ok(report) => tracing::warn!(unfinished = ?report.unfinished, "actors did not end in time"),
         Err(_ended) => tracing::warn!("the supervisor had ended before it was told to"),
     }
-    if tokio::time::timeout(REQUESTS_LIMIT, server.stop(true)).await.is_err() {
+    let written = async {
+        if let Some(kept) = kept {
+            kept.close(registry).await;
+        }
+    };
+    let served = tokio::time::timeout(REQUESTS_LIMIT, server.stop(true));
+    let ((), served) = futures_util::future::join(written, served).await;
+    if served.is_err() {
         tracing::warn!("requests did not end in time");
     }
 }

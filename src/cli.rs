@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod generate;
 mod healthcheck;
+mod history;
 mod init;
 mod key;
 mod look;
@@ -71,6 +72,9 @@ enum Command {
         #[arg(long, value_name = "TIME", default_value = "3s", value_parser = parse_time)]
         timeout: Duration,
     },
+    /// Move what was kept from one store to another
+    #[command(subcommand)]
+    History(history::Command),
     /// Make keys of the API
     #[command(subcommand)]
     Key(key::Command),
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments, &sources),
         Command::Validate { file } => validate::run(file, sources),
         Command::Healthcheck { timeout } => healthcheck::run(&sources, timeout),
+        Command::History(command) => history::run(&command, &sources),
         Command::Key(command) => key::run(&command),
         Command::Check { service } => check::run(&service, &sources),
         Command::Status(arguments) => look::status(&arguments, &sources),

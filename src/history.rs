@@ -6,15 +6,27 @@
 //! - [`sketch`]: durations in a form that keeps percentiles right when hours are put together.
 //! - [`timeline`]: when a service was up, down, or not measured.
 //! - [`rollup`]: results become minutes and hours.
-//! - [`store`]: the trait behind which every database stands, and [`sqlite`], the one that needs nothing.
+//! - [`store`]: the trait behind which every database stands: [`sqlite`], which needs nothing, and [`postgres`]. [`place`]:
+//!   which one it is, and where.
+//! - [`writer`]: the actor that writes, with what waits for it (`buffer`), what it makes of changes ([`incident`]) and what it
+//!   looks at by itself (`watch`). [`handle`]: what the rest of the monitor holds of it.
+//! - [`transfer`]: moves a history from one store to another.
 //!
 //! Status follows time and not the number of results: a service is as long up as it had an up status while the monitor
 //! looked. Time in which nobody looked, or could not, is a gap and counts as neither.
 
+mod buffer;
 mod codec;
+pub mod handle;
+pub mod incident;
 pub mod model;
+pub mod place;
+pub mod postgres;
 pub mod rollup;
 pub mod sketch;
 pub mod sqlite;
 pub mod store;
 pub mod timeline;
+pub mod transfer;
+mod watch;
+pub mod writer;

@@ -5,7 +5,7 @@
 //! - [`text`]: the format itself: families, labels, escaping, numbers.
 //! - [`services`] and [`containers`]: one sample for each thing in the snapshot, so that `/metrics` never disagrees with
 //!   `/health` and no series outlives what it describes.
-//! - [`itself`]: what the monitor tells of itself, from the figures that its parts report when asked; [`process`]: what
+//! - [`itself`] and [`history`]: what the monitor tells of itself, from the figures that its parts report when asked; [`process`]: what
 //!   the kernel tells of its process.
 //!
 //! A series whose value is not known is absent; nothing is shown as 0 that was not measured.
@@ -13,6 +13,7 @@
 mod containers;
 #[cfg(test)]
 pub(crate) mod fuzz;
+mod history;
 mod itself;
 mod process;
 mod services;
@@ -113,6 +114,9 @@ impl Exposition {
             containers::write_totals(text, &self.snapshot);
         }
         itself::write(text, &self.snapshot.engine, &self.figures);
+        if let Some(figures) = &self.figures.history {
+            history::write(text, figures);
+        }
     }
 }
 

@@ -43,7 +43,10 @@ pub use json_schema::json_schema;
 pub use layers::Sources;
 pub use place::{KeyPath, Place};
 pub use problem::{Problem, SettingsError};
-pub use sections::{Discovered, Discovery, Docker, EnvironmentShown, Log, LogFormat, Metrics, Server, Supervision};
+pub use sections::{
+    Discovered, Discovery, Docker, EnvironmentShown, History, Log, LogFormat, Metrics, Server, StoreKind, StoreTls,
+    Supervision,
+};
 pub use services::ServiceDefinition;
 pub use windows::Window;
 
@@ -71,6 +74,8 @@ pub struct Settings {
     pub log: Log,
     /// How probes are spread over threads.
     pub supervision: Supervision,
+    /// What is kept of the past.
+    pub history: History,
     /// The services to watch, by name.
     pub services: Vec<ServiceDefinition>,
     /// The services are the built-in ones, because no file named any.
@@ -126,6 +131,7 @@ impl Settings {
                 metrics: sections.metrics,
                 log: sections.log,
                 supervision: sections.supervision,
+                history: sections.history,
                 services,
                 windows,
                 effective,
@@ -154,6 +160,22 @@ impl Settings {
         match sections::read_server(&mut walk) {
             Some(server) => Ok(server),
             None => Err(SettingsError::invalid(walk.into_problems())),
+        }
+    }
+
+    /// Where the history is, whatever else is wrong with the configuration: for a look into it.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be understood at all, or this section is wrong.
+    pub fn history_of(sources: &Sources) -> Result<History, SettingsError> {
+        let layers = Layers::read(sources)?;
+        let mut walk = Walk::new(&layers);
+        let history = sections::read_history(&mut walk);
+        let section = KeyPath::of(&["history"]);
+        match history {
+            Some(history) if !walk.has_problem(&section) => Ok(history),
+            _ => Err(SettingsError::invalid(walk.into_problems())),
         }
     }
 

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use health_monitor::api::{ApiState, Settings};
+use health_monitor::history::handle::{History, HistoryFigures};
+use health_monitor::history::store::StoreFigures;
 use health_monitor::metrics::{self, CONTENT_TYPE, DockerFigures, DockerRequests, Process, SelfFigures};
 use health_monitor::roster::Desk;
 use health_monitor::settings::Sources;
@@ -29,7 +31,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// Every family that the monitor knows.
-const FAMILIES: [&str; 56] = [
+const FAMILIES: [&str; 63] = [
     "service_health_status",
     "service_state",
     "service_info",
@@ -79,6 +81,13 @@ const FAMILIES: [&str; 56] = [
     "health_monitor_config_last_reload_success_timestamp_seconds",
     "health_monitor_config_reloads_total",
     "health_monitor_label_problems",
+    "health_monitor_history_up",
+    "health_monitor_history_waiting",
+    "health_monitor_history_written_total",
+    "health_monitor_history_dropped_total",
+    "health_monitor_history_failures_total",
+    "health_monitor_history_size_bytes",
+    "health_monitor_history_raw_bytes",
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -178,7 +187,8 @@ fn full_server() -> TestServer {
         .with_docker(docker)
         .with_desk(Arc::new(Desk::new(Arc::new(
             health_monitor::settings::Settings::load(&Sources::default()).unwrap(),
-        ))));
+        ))))
+        .with_history(History::new(None, written()));
     TestServer::start(state)
 }
 
@@ -204,6 +214,14 @@ async fn the_server_sends_the_text_format_by_its_exact_name() {
         "text/plain; version=0.0.4; charset=utf-8"
     );
     assert_eq!(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+}
+
+/// A history of which everything is known.
+fn written() -> HistoryFigures {
+    HistoryFigures {
+        kept: Some(StoreFigures::default()),
+        ..HistoryFigures::default()
+    }
 }
 
 #[actix_web::test]

@@ -76,7 +76,9 @@ async fn start(folder: &TempDir, settings: &str) -> (Process, SocketAddr) {
     let file = folder.path().join("monitor.toml");
     std::fs::write(&file, format!("[server]\nbind = \"127.0.0.1:{port}\"\n{settings}")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_health-monitor"));
-    command.env_clear().arg("run").arg("--config").arg(&file);
+    // Without a home, the history lies in the folder in which the monitor is started.
+    command.env_clear().current_dir(folder.path());
+    command.arg("run").arg("--config").arg(&file);
     let monitor = Process::start(command, "monitor started").await;
     (monitor, SocketAddr::from(([127, 0, 0, 1], port)))
 }

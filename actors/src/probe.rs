@@ -317,6 +317,8 @@ impl Handler<Order> for Probe {
         let now = Moment::now();
         match order {
             Order::Begin(briefing) => self.begin(briefing, ctx),
+            Order::Remember(briefing) if self.under_way.is_none() => self.begin(briefing, ctx),
+            Order::Remember(_) => {}
             Order::Retire => ctx.stop(),
             Order::Surroundings(surroundings) => {
                 let urgency = match surroundings.known_containers() {

@@ -55,11 +55,11 @@ pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// Services of which nothing was found out yet. A service whose container tells enough is never checked, and has a
-/// status all the same.
+/// status all the same; one that only the process before this one looked at has not.
 fn unmeasured(snapshot: &Snapshot) -> Vec<&str> {
     let services = snapshot.services.iter();
     services
-        .filter(|(_, service)| service.last.is_none() && service.status == Status::Unknown)
+        .filter(|(_, service)| service.last.is_none() && (service.status == Status::Unknown || service.is_remembered))
         .map(|(name, _)| name.as_str())
         .collect()
 }

@@ -19,6 +19,7 @@ use super::ApiError;
 use super::health::HealthTail;
 use super::rendered::Rendered;
 use crate::access::Access;
+use crate::history::handle::History;
 use crate::metrics::{self, DockerFigures, Process, SelfFigures};
 use crate::roster::Desk;
 use crate::roster::reload::ReloadStatus;
@@ -51,6 +52,7 @@ pub struct ApiState {
     docker: Option<ReadDocker>,
     desk: Option<Arc<Desk>>,
     orders: Option<Orders>,
+    history: Option<History>,
 }
 
 /// Who carries out what people order.
@@ -104,6 +106,7 @@ impl ApiState {
             docker: None,
             desk: None,
             orders: None,
+            history: None,
         }
     }
 
@@ -112,6 +115,13 @@ impl ApiState {
     pub fn with_access(mut self, access: Arc<Access>) -> Self {
         self.access = access;
         self
+    }
+
+    /// Shows in `/internals` and `/metrics` how the history is written, and answers from it.
+    #[must_use]
+    pub fn with_history(mut self, history: History) -> Self {
+        self.history = Some(history.clone());
+        self.with_section(Section::reading("history", move || history.figures()))
     }
 
     /// Shows the supervisor in `/internals` and `/metrics`.
@@ -226,6 +236,7 @@ impl ApiState {
             docker: self.docker.as_ref().map(|read| read()),
             reload: self.reload_status(),
             label_problems: self.desk.as_ref().map(|desk| desk.problems()),
+            history: self.history.as_ref().map(History::figures),
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum Endpoint {
     Stats,
     /// `GET /networks`
     Networks,
+    /// `GET /containers/{id}/logs`
+    Logs,
 }
 
 /// How a request ended.
@@ -50,7 +52,7 @@ pub enum RequestResult {
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Endpoint; 7] = [
+    pub const ALL: [Endpoint; 8] = [
         Endpoint::Ping,
         Endpoint::Version,
         Endpoint::Events,
@@ -58,6 +60,7 @@ impl Endpoint {
         Endpoint::Inspect,
         Endpoint::Stats,
         Endpoint::Networks,
+        Endpoint::Logs,
     ];
 
     /// The value of the metric's label.
@@ -70,6 +73,7 @@ impl Endpoint {
             Endpoint::Inspect => "inspect",
             Endpoint::Stats => "stats",
             Endpoint::Networks => "networks",
+            Endpoint::Logs => "logs",
         }
     }
 }
@@ -152,6 +156,6 @@ mod tests {
         counters.count_request(Endpoint::Inspect, RequestResult::NotFound);
         let counted: Vec<_> = counters.requests().filter(|(_, _, count)| *count > 0).collect();
         assert_eq!(counted, [(Endpoint::Inspect, RequestResult::NotFound, 2)]);
-        assert_eq!(counters.requests().count(), 42);
+        assert_eq!(counters.requests().count(), 48);
     }
 }

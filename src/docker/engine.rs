@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::errors::Error as ClientError;
 use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, ContainerSummary, Network};
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, ListNetworksOptions, StatsOptions};
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptions, ListNetworksOptions, LogsOptions, StatsOptions,
+};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::{Stream, StreamExt};
 use hyper::Uri;
@@ -19,6 +21,7 @@ use tokio::time::timeout;
 
 use super::event::{self, Event};
 use super::own::{self, Own};
+use super::redact;
 use super::running::RunningTeller;
 use super::version::{Agreed, agree};
 use super::{ApiVersion, Counters, Endpoint, EngineError, Listed, RequestResult, Settings};
@@ -26,6 +29,9 @@ use super::{ApiVersion, Counters, Endpoint, EngineError, Listed, RequestResult, 
 /// The client library's own timeout. It counts whole seconds and ends with the response's header, so every call has a
 /// total timeout around it and this one only has to be longer.
 const CLIENT_TIMEOUT_SECONDS: u64 = 3600;
+
+/// Bytes of a log that are read at most, however long its lines are.
+const LOG_BYTES: usize = 256 * 1024;
 
 /// A container engine: its client, what is counted of it, and what was learned of the monitor's own place in it.
 ///
@@ -202,6 +208,29 @@ impl Engine {
             samples.next().await.unwrap_or(Err(nothing))
         })
         .await
+    }
+
+    /// The last lines that a container logged, at most `lines`, the oldest first, secrets hidden.
+    pub async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, EngineError> {
+        let id = id.to_owned();
+        let options = LogsOptions {
+            stdout: true,
+            stderr: true,
+            tail: lines.to_string(),
+            ..Default::default()
+        };
+        let said = self.call(Endpoint::Logs, |client| async move {
+            let mut pieces = Box::pin(client.logs(&id, Some(options)));
+            let mut said = Vec::new();
+            while let Some(piece) = pieces.next().await {
+                said.extend_from_slice(&piece?.into_bytes());
+                if said.len() > LOG_BYTES {
+                    break;
+                }
+            }
+            Ok(said)
+        });
+        Ok(redact::log_lines(&String::from_utf8_lossy(&said.await?), lines))
     }
 
     /// What happens from now on, and from `since` where it is given, as far as the engine remembers (256 events).

@@ -19,6 +19,9 @@ const HIDDEN: &str = "***";
 /// Longest health output that is shown, in characters.
 const OUTPUT_LENGTH: usize = 300;
 
+/// Longest line of a log that is kept, in characters.
+const LOG_LINE_LENGTH: usize = 400;
+
 /// A name with one of these in it names a secret.
 const SECRET_WORDS: [&str; 12] = [
     "pass",
@@ -97,6 +100,20 @@ pub(super) fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 /// The output of a HEALTHCHECK: on one line, without control characters, hidden first and shortened then.
 pub(super) fn health_output(output: &str) -> String {
     excerpt(&text(output), OUTPUT_LENGTH)
+}
+
+/// The last lines of a log, each without control characters, hidden first and shortened then. A secret may go on over
+/// several lines, such as a private key's, so they are looked at together.
+pub(super) fn log_lines(log: &str, lines: usize) -> Vec<String> {
+    let hidden = text(log);
+    let mut last: Vec<String> = hidden
+        .lines()
+        .rev()
+        .take(lines)
+        .map(|line| excerpt(line, LOG_LINE_LENGTH))
+        .collect();
+    last.reverse();
+    last
 }
 
 /// Any text.

@@ -100,6 +100,20 @@ pub fn roll_up_usage<'a>(samples: impl IntoIterator<Item = &'a UsageSample>, len
     buckets
 }
 
+/// Two rows of buckets in one, by time; those of one time are put together.
+pub fn merge_usage(mut one: Vec<UsageBucket>, other: Vec<UsageBucket>) -> Vec<UsageBucket> {
+    one.extend(other);
+    one.sort_by_key(|bucket| bucket.at);
+    let mut merged: Vec<UsageBucket> = Vec::with_capacity(one.len());
+    for bucket in one {
+        match merged.last_mut().filter(|last| last.at == bucket.at) {
+            Some(last) => last.merge(&bucket),
+            None => merged.push(bucket),
+        }
+    }
+    merged
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -27,7 +27,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::model::{
-    Bucket, ContainerEvent, Evidence, Incident, IncidentId, RawResult, Run, Span, StatusChange, Tier, UsageBucket,
+    Bucket, ContainerEvent, Evidence, Incident, IncidentId, RawResult, Run, SavedService, Span, StatusChange, Tier,
+    UsageBucket,
 };
 use super::store::{
     Batch, Decided, Detail, IncidentQuery, Memory, Order, Record, Retention, Store, StoreError, StoreFigures, Upkeep,
@@ -65,11 +66,12 @@ const CACHE_KIB: u32 = 1_024;
 /// The history in one SQLite file.
 pub struct Sqlite {
     path: PathBuf,
-    writer: Worker<append::Writer>,
+    /// `None` where it is open for a look only.
+    writer: Option<Worker<append::Writer>>,
     reader: Worker<Connection>,
     questions: tokio::sync::Semaphore,
-    /// Held while it is open, so that no second monitor writes to it.
-    _lock: File,
+    /// Held while it is open for writing, so that no second monitor writes to it.
+    _lock: Option<File>,
 }
 
 impl Sqlite {
@@ -96,10 +98,27 @@ impl Sqlite {
         let reader = Worker::start("history-read", move || open_to_read(&for_reader)).await?;
         Ok(Self {
             path: path.to_owned(),
-            writer,
+            writer: Some(writer),
             reader,
             questions: tokio::sync::Semaphore::new(QUESTIONS),
-            _lock: lock,
+            _lock: Some(lock),
+        })
+    }
+
+    /// Opens a history for a look, also while a monitor writes to it; whatever writes is refused then.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or it cannot be read.
+    pub async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let for_reader = path.to_owned();
+        let reader = Worker::start("history-read", move || open_to_read(&for_reader)).await?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: None,
+            reader,
+            questions: tokio::sync::Semaphore::new(QUESTIONS),
+            _lock: None,
         })
     }
 
@@ -145,7 +164,8 @@ impl Sqlite {
         &self,
         order: impl FnOnce(&mut append::Writer) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.call(order).await?.map_err(|fault| fault.at(&self.path))
+        let writer = self.writer.as_ref().ok_or(StoreError::Closed)?;
+        writer.call(order).await?.map_err(|fault| fault.at(&self.path))
     }
 }
 
@@ -163,11 +183,11 @@ impl Store for Sqlite {
         self.tell(append::Writer::resume).await
     }
 
-    async fn append(&self, batch: Batch) -> Result<(), StoreError> {
+    async fn append(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
         self.tell(move |writer| writer.append(&batch)).await
     }
 
-    async fn commit(&self, decided: Vec<Decided>) -> Result<(), StoreError> {
+    async fn commit(&self, decided: Arc<[Decided]>) -> Result<(), StoreError> {
         self.tell(move |writer| writer.commit(&decided)).await
     }
 
@@ -182,7 +202,9 @@ impl Store for Sqlite {
 
     async fn close(&self) {
         self.reader.stop().await;
-        self.writer.stop().await;
+        if let Some(writer) = &self.writer {
+            writer.stop().await;
+        }
     }
 
     async fn services(&self) -> Result<Vec<ServiceName>, StoreError> {
@@ -260,6 +282,10 @@ impl Store for Sqlite {
     async fn usage(&self, container: &str, tier: Tier, span: Span) -> Result<Vec<UsageBucket>, StoreError> {
         let container = container.to_owned();
         self.ask(move |reading| reading.usage(&container, tier, span)).await
+    }
+
+    async fn saved(&self) -> Result<Vec<SavedService>, StoreError> {
+        self.ask(|reading| reading.saved()).await
     }
 
     async fn figures(&self) -> Result<StoreFigures, StoreError> {

@@ -3,6 +3,7 @@
 //! One writer, the history actor, makes one call at a time; readers are many. Times are kept to the millisecond, durations
 //! to the microsecond. Everything that is written twice, because nobody knows whether it was written, is there once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,10 +30,10 @@ pub trait Store: Send + Sync {
     async fn resume(&self) -> Result<Memory, StoreError>;
 
     /// Writes what has gathered, in one transaction.
-    async fn append(&self, batch: Batch) -> Result<(), StoreError>;
+    async fn append(&self, batch: Arc<Batch>) -> Result<(), StoreError>;
 
     /// Writes changes of status in one transaction, which survives a loss of power where the disk does as it says.
-    async fn commit(&self, decided: Vec<Decided>) -> Result<(), StoreError>;
+    async fn commit(&self, decided: Arc<[Decided]>) -> Result<(), StoreError>;
 
     /// Does one step of what has to be done now and then: rolls up hours that are over and deletes what is too old or too
     /// much. No step takes long; says whether there is another one to do.
@@ -103,6 +104,9 @@ pub trait Store: Send + Sync {
 
     /// Minutes or hours of a container's resources that begin within `span`.
     async fn usage(&self, container: &str, tier: Tier, span: Span) -> Result<Vec<UsageBucket>, StoreError>;
+
+    /// What was saved of services for a restart.
+    async fn saved(&self) -> Result<Vec<SavedService>, StoreError>;
 
     /// How much is kept.
     async fn figures(&self) -> Result<StoreFigures, StoreError>;
@@ -333,6 +337,9 @@ pub enum StoreError {
     /// Too many ask at once.
     #[error("too many questions to the history at once; ask again in a moment")]
     Busy,
+    /// It does not answer any more.
+    #[error("the history does not answer: {0}")]
+    Lost(String),
     /// It ended before it answered.
     #[error("the history was closed")]
     Closed,

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::text::{Histogram, Kind, Labels, NO_LABELS, Text};
 use crate::build;
+use crate::history::handle::HistoryFigures;
 use crate::roster::reload::ReloadStatus;
 
 /// What the monitor's own parts tell of themselves at the time of a scrape. `None` where there is no such part or it did
@@ -29,6 +30,8 @@ pub struct SelfFigures {
     pub reload: Option<ReloadStatus>,
     /// How much is wrong with labels and windows of maintenance.
     pub label_problems: Option<usize>,
+    /// How the history is written.
+    pub history: Option<HistoryFigures>,
 }
 
 /// What the Docker side counts of itself.

@@ -14,7 +14,9 @@ pub struct Section {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
+const YEARS: Duration = Duration::from_secs(3_650 * 86_400);
 
 /// The name of the section with a table for each service.
 pub const SERVICES: &str = "services";
@@ -60,6 +62,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "supervision",
         keys: SUPERVISION,
+    },
+    Section {
+        name: "history",
+        keys: HISTORY,
     },
 ];
 
@@ -343,6 +349,71 @@ pub const SUPERVISION: &[Key] = &[Key::new(
     "threads that probes run on",
 )
 .default("2")];
+
+/// `[history]`: what is kept of the past, where and how long.
+pub const HISTORY: &[Key] = &[
+    Key::new("enabled", KeyKind::Bool, "false: nothing is kept, and a restart begins with nothing").default("true"),
+    Key::new(
+        "store",
+        KeyKind::Choice(&["sqlite", "postgres"]),
+        "sqlite: a file, without a server; postgres: PostgreSQL or TimescaleDB at history.address",
+    )
+    .default("sqlite"),
+    Key::new(
+        "path",
+        KeyKind::Path,
+        "the SQLite file; if left out, history.db in /var/lib/health-monitor where that folder exists, else in ~/.local/state/health-monitor",
+    ),
+    Key::new(
+        "address",
+        KeyKind::HostPort,
+        "where PostgreSQL listens; the store postgres needs it",
+    ),
+    Key::new("user", KeyKind::Text, "PostgreSQL user who may create tables in the database").default("postgres"),
+    Key::new("password", KeyKind::Secret, "its password; none if left out"),
+    Key::new("database", KeyKind::Text, "PostgreSQL database; it must exist").default("postgres"),
+    Key::new(
+        "tls",
+        KeyKind::Choice(&["disable", "require"]),
+        "require: PostgreSQL is spoken to over TLS alone, and its certificate is verified",
+    )
+    .default("disable"),
+    Key::new(
+        "ca_file",
+        KeyKind::Path,
+        "certificates to trust for PostgreSQL instead of the public authorities",
+    ),
+    Key::new("raw_retention", within(HOUR, YEARS), "how long each result is kept").default("48h"),
+    Key::new(
+        "raw_max_size",
+        KeyKind::Number { min: 1, max: 1_048_576 },
+        "MiB that results may take; where that is too little for raw_retention, the oldest go first",
+    )
+    .default("1024"),
+    Key::new("minute_retention", within(HOUR, YEARS), "how long minutes are kept").default("30d"),
+    Key::new("hour_retention", within(DAY, YEARS), "how long hours are kept").default("730d"),
+    Key::new(
+        "event_retention",
+        within(DAY, YEARS),
+        "how long changes of status and incidents are kept",
+    )
+    .default("1825d"),
+    Key::new(
+        "buffer",
+        KeyKind::Number {
+            min: 1_000,
+            max: 10_000_000,
+        },
+        "results and changes of status that wait in memory while the store is away; above it the oldest results go first",
+    )
+    .default("100000"),
+    Key::new(
+        "log_lines",
+        KeyKind::Number { min: 0, max: 1_000 },
+        "lines of a container's log that are kept with an incident, secrets hidden; 0 for none",
+    )
+    .default("50"),
+];
 
 /// Times within these bounds, both included.
 const fn within(min: Duration, max: Duration) -> KeyKind {

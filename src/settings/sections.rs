@@ -12,11 +12,12 @@ use serde_json::Value as Json;
 use super::duration;
 use super::key::Key;
 use super::place::KeyPath;
-use super::schema::{DISCOVERY, DOCKER, LOG, METRICS, SERVER, SUPERVISION};
+use super::schema::{DISCOVERY, DOCKER, HISTORY, LOG, METRICS, SERVER, SUPERVISION};
 use super::values::Values;
 use super::walk::{Owner, Schema, Walk};
 use crate::access::client::TrustedProxies;
 use crate::api::{CertificateFiles, ServerCertificate};
+use crate::secret::Secret;
 
 /// The REST API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +130,67 @@ pub struct Supervision {
     pub lanes: usize,
 }
 
+/// What is kept of the past, where and how long.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct History {
+    /// Anything is kept.
+    pub enabled: bool,
+    /// In which kind of store.
+    pub store: StoreKind,
+    /// The SQLite file; a default place where it is `None`.
+    pub path: Option<PathBuf>,
+    /// Where PostgreSQL listens, `host:port`.
+    pub address: Option<String>,
+    /// PostgreSQL user.
+    pub user: String,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// PostgreSQL database.
+    pub database: String,
+    /// Whether PostgreSQL is spoken to over TLS.
+    pub tls: StoreTls,
+    /// Certificates to trust for it instead of the public authorities.
+    pub ca_file: Option<PathBuf>,
+    /// How long each result is kept.
+    #[serde(with = "duration")]
+    pub raw_retention: Duration,
+    /// MiB that results may take.
+    pub raw_max_size: u64,
+    /// How long minutes are kept.
+    #[serde(with = "duration")]
+    pub minute_retention: Duration,
+    /// How long hours are kept.
+    #[serde(with = "duration")]
+    pub hour_retention: Duration,
+    /// How long changes of status and incidents are kept.
+    #[serde(with = "duration")]
+    pub event_retention: Duration,
+    /// Results and changes that wait in memory while the store is away.
+    pub buffer: usize,
+    /// Lines of a container's log that are kept with an incident.
+    pub log_lines: usize,
+}
+
+/// Kinds of stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    /// A file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// Whether TLS is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreTls {
+    /// Never.
+    Disable,
+    /// Always, with a verified certificate.
+    Require,
+}
+
 /// All sections but the services.
 pub(super) struct Sections {
     pub(super) server: Server,
@@ -137,6 +199,7 @@ pub(super) struct Sections {
     pub(super) metrics: Metrics,
     pub(super) log: Log,
     pub(super) supervision: Supervision,
+    pub(super) history: History,
 }
 
 // === impl Sections ===
@@ -162,6 +225,7 @@ pub(super) fn read(walk: &mut Walk<'_>) -> Option<Sections> {
     let metrics = read_section(walk, "metrics", METRICS);
     let log = read_section(walk, "log", LOG);
     let supervision = read_section(walk, "supervision", SUPERVISION);
+    let history = read_history(walk);
     Some(Sections {
         server: server?,
         docker: docker?,
@@ -169,6 +233,7 @@ pub(super) fn read(walk: &mut Walk<'_>) -> Option<Sections> {
         metrics: metrics?,
         log: log?,
         supervision: supervision?,
+        history: history?,
     })
 }
 
@@ -181,12 +246,25 @@ pub(super) fn read_docker(walk: &mut Walk<'_>) -> Option<Docker> {
     Some(docker)
 }
 
+/// Reads what is said of the history.
+pub(super) fn read_history(walk: &mut Walk<'_>) -> Option<History> {
+    let history = read_section::<History>(walk, "history", HISTORY)?;
+    if history.enabled && history.store == StoreKind::Postgres && history.address.is_none() {
+        walk.problem(
+            &KeyPath::of(&["history"]),
+            "needs the key 'address' where the store is postgres: where PostgreSQL listens",
+        );
+    }
+    Some(history)
+}
+
 /// The values of a section, complete with its defaults.
 pub(super) fn values(walk: &mut Walk<'_>, name: &str, keys: &'static [Key]) -> Values {
     let schema = Schema {
         keys: keys.iter().collect(),
         owner: Owner::Section,
-        default_port: None,
+        // Of the sections, only the history has an address: PostgreSQL's.
+        default_port: Some(5_432),
     };
     let empty = Map::new();
     let table = walk.layers.section(name).unwrap_or(&empty);

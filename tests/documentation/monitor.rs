@@ -19,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Monitor {
     pub(crate) address: String,
     child: Child,
+    /// Its history, removed with it.
+    _folder: TempDir,
 }
 
 /// The binary with an empty environment.
@@ -70,9 +72,12 @@ impl Monitor {
         command.env("HEALTH_MONITOR__SERVER__BIND", free.to_string());
         command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
         command.env("HEALTH_MONITOR__DEFAULTS__TIMEOUT", "1s");
+        let folder = TempDir::new().unwrap();
+        command.env("HEALTH_MONITOR__HISTORY__PATH", folder.path().join("history.db"));
         let mut monitor = Self {
             address: free.to_string(),
             child: command.spawn().unwrap(),
+            _folder: folder,
         };
         let began = Instant::now();
         while !monitor.is_ready() {

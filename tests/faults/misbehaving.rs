@@ -66,7 +66,7 @@ pub(crate) fn main(configuration: &str) -> ExitCode {
             })
             .collect();
         let first = faulty.into_iter().next().expect("a service of this name");
-        let running = app::start(settings, sources)?;
+        let running = app::start(settings, sources).await?;
         actors::break_when_told(&running, first, switch);
         running.until_end().await
     });

@@ -1,7 +1,15 @@
 //! The history: one suite of tests that runs over every database.
 
 #[cfg(test)]
+mod killed;
+#[cfg(test)]
+mod postgres;
+#[cfg(test)]
+mod site;
+#[cfg(test)]
 mod sqlite;
+#[cfg(test)]
+mod stopped;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]

@@ -1,15 +1,17 @@
-//! The suite over SQLite, and what only a file can suffer.
+//! The suite over SQLite.
 
 use std::sync::Arc;
 
 use health_monitor::history::sqlite::Sqlite;
-use health_monitor::history::store::Store;
 use tempfile::TempDir;
 
-async fn open() -> (Arc<dyn Store>, TempDir) {
-    let folder = TempDir::new().unwrap();
-    let store = Sqlite::open(&folder.path().join("history.db")).await.unwrap();
-    (Arc::new(store), folder)
-}
+use crate::suite::CASES;
 
-crate::suite::suite!(open);
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_suite() {
+    for (case, test) in CASES {
+        println!("{case}");
+        let folder = TempDir::new().unwrap();
+        test(Arc::new(Sqlite::open(&folder.path().join("history.db")).await.unwrap())).await;
+    }
+}

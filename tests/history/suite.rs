@@ -2,48 +2,50 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use health_monitor::history::model::{
     Bucket, ContainerEventKind, Evidence, HOUR, IncidentId, IncidentKind, LogExcerpt, MINUTE, ResultKind, Span, Tier,
 };
+use health_monitor::history::sqlite::Sqlite;
 use health_monitor::history::store::{Batch, Detail, IncidentQuery, Order, Retention, Store, Upkeep};
+use health_monitor::history::transfer::{export, import};
 use health_monitor_actors::model::Status;
 use jiff::Timestamp;
 
-use crate::world::{at, batch, change, days, event, incident, keep_all, name, passed, result, sample, saved, span};
+use crate::world::{
+    Writes as _, at, batch, change, days, event, incident, keep_all, name, passed, result, sample, saved, span,
+};
 
-/// Makes a test of each of these for a kind of store. `$open` yields an empty store and what has to live as long.
-macro_rules! suite {
-    ($open:path) => {
-        $crate::suite::suite!($open:
-            an_empty_one_knows_nothing,
-            results_come_back_as_they_went_in,
-            an_hour_that_is_over_tells_the_same_as_one_under_way,
-            uptime_follows_the_status_and_not_the_number_of_results,
-            a_time_in_which_nobody_looked_is_a_gap,
-            what_comes_late_is_counted_once,
-            percentiles_of_days_are_right,
-            changes_and_incidents_are_found,
-            a_change_that_is_committed_twice_is_there_once,
-            a_restart_finds_what_it_needs,
-            usage_is_summed,
-            what_is_too_old_goes,
-            results_stay_within_their_bytes,
-            hours_far_apart_are_kept_apart,
-        );
-    };
-    ($open:path: $($name:ident),* $(,)?) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-            async fn $name() {
-                let (store, _kept) = $open().await;
-                $crate::suite::$name(store).await;
-            }
-        )*
+/// A test of the suite.
+pub(crate) type Case = (&'static str, fn(Any) -> BoxFuture<'static, ()>);
+
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        /// All of them.
+        pub(crate) const CASES: &[Case] = &[$((stringify!($name), |store| Box::pin($name(store)))),*];
     };
 }
-pub(crate) use suite;
 
-type Any = Arc<dyn Store>;
+cases!(
+    an_empty_one_knows_nothing,
+    results_come_back_as_they_went_in,
+    an_hour_that_is_over_tells_the_same_as_one_under_way,
+    uptime_follows_the_status_and_not_the_number_of_results,
+    a_time_in_which_nobody_looked_is_a_gap,
+    what_comes_late_is_counted_once,
+    percentiles_of_days_are_right,
+    changes_and_incidents_are_found,
+    a_change_that_is_committed_twice_is_there_once,
+    a_restart_finds_what_it_needs,
+    usage_is_summed,
+    what_is_too_old_goes,
+    results_stay_within_their_bytes,
+    hours_far_apart_are_kept_apart,
+    what_is_exported_can_be_imported,
+);
+
+pub(crate) type Any = Arc<dyn Store>;
 
 /// Does all that is to be done at this time.
 pub(crate) async fn maintain(store: &Any, now: i64, retention: &Retention) {
@@ -55,9 +57,8 @@ async fn answers(store: &Any, service: &str, started: i64, (from, to): (i64, i64
     for millis in (from..to).step_by(10_000) {
         let micros = 1_000 + u64::try_from((millis / 10_000) % 100).unwrap();
         store
-            .append(batch(started, millis + 500, vec![passed(service, millis, micros)]))
-            .await
-            .unwrap();
+            .put(batch(started, millis + 500, vec![passed(service, millis, micros)]))
+            .await;
     }
 }
 
@@ -114,10 +115,7 @@ pub(crate) async fn results_come_back_as_they_went_in(store: Any) {
         let reason = format!("reason {}", number / 50);
         let mine = result("kafka", millis, kind, micros, &reason);
         let other = passed("kafka-2", millis + 1, 5);
-        store
-            .append(batch(0, millis + 700, vec![mine.clone(), other]))
-            .await
-            .unwrap();
+        store.put(batch(0, millis + 700, vec![mine.clone(), other])).await;
         written.push(mine.result);
     }
     for rolled in [false, true] {
@@ -146,15 +144,13 @@ pub(crate) async fn results_come_back_as_they_went_in(store: Any) {
 }
 
 pub(crate) async fn an_hour_that_is_over_tells_the_same_as_one_under_way(store: Any) {
-    store.append(batch(0, 0, Vec::new())).await.unwrap();
+    store.put(batch(0, 0, Vec::new())).await;
     store
-        .commit(vec![change("kafka", 90_000, Status::Unknown, Status::Healthy)])
-        .await
-        .unwrap();
+        .settle(vec![change("kafka", 90_000, Status::Unknown, Status::Healthy)])
+        .await;
     store
-        .commit(vec![change("kafka", 40 * MINUTE, Status::Healthy, Status::Unhealthy)])
-        .await
-        .unwrap();
+        .settle(vec![change("kafka", 40 * MINUTE, Status::Healthy, Status::Unhealthy)])
+        .await;
     answers(&store, "kafka", 0, (90_000, 2 * HOUR + 5 * MINUTE)).await;
     let before = series(&store, "kafka", Tier::Minute, Span::ALL).await;
     let hours_before = series(&store, "kafka", Tier::Hour, Span::ALL).await;
@@ -182,23 +178,19 @@ pub(crate) async fn an_hour_that_is_over_tells_the_same_as_one_under_way(store: 
 }
 
 pub(crate) async fn uptime_follows_the_status_and_not_the_number_of_results(store: Any) {
-    store.append(batch(0, 0, Vec::new())).await.unwrap();
+    store.put(batch(0, 0, Vec::new())).await;
     store
-        .commit(vec![change("db", 0, Status::Unknown, Status::Healthy)])
-        .await
-        .unwrap();
+        .settle(vec![change("db", 0, Status::Unknown, Status::Healthy)])
+        .await;
     store
-        .commit(vec![change("db", 30 * MINUTE, Status::Healthy, Status::Unhealthy)])
-        .await
-        .unwrap();
+        .settle(vec![change("db", 30 * MINUTE, Status::Healthy, Status::Unhealthy)])
+        .await;
     store
-        .commit(vec![change("db", 36 * MINUTE, Status::Unhealthy, Status::Error)])
-        .await
-        .unwrap();
+        .settle(vec![change("db", 36 * MINUTE, Status::Unhealthy, Status::Error)])
+        .await;
     store
-        .commit(vec![change("db", 40 * MINUTE, Status::Error, Status::Degraded)])
-        .await
-        .unwrap();
+        .settle(vec![change("db", 40 * MINUTE, Status::Error, Status::Degraded)])
+        .await;
     // While it is down it is looked at far more often, which must not count.
     let mut results = Vec::new();
     for millis in (0..30 * MINUTE).step_by(60_000) {
@@ -207,7 +199,7 @@ pub(crate) async fn uptime_follows_the_status_and_not_the_number_of_results(stor
     for millis in (30 * MINUTE..36 * MINUTE).step_by(2_000) {
         results.push(result("db", millis, ResultKind::Fail, Some(5_000_000), "refused"));
     }
-    store.append(batch(0, HOUR + 10_000, results)).await.unwrap();
+    store.put(batch(0, HOUR + 10_000, results)).await;
     for _ in 0..2 {
         let hour = series(&store, "db", Tier::Hour, span(0, HOUR)).await.remove(0);
         assert_eq!((hour.up, hour.down), (50 * 60_000, 6 * 60_000));
@@ -220,21 +212,20 @@ pub(crate) async fn uptime_follows_the_status_and_not_the_number_of_results(stor
 }
 
 pub(crate) async fn a_time_in_which_nobody_looked_is_a_gap(store: Any) {
-    store.append(batch(0, 0, Vec::new())).await.unwrap();
+    store.put(batch(0, 0, Vec::new())).await;
     store
-        .commit(vec![change("db", 0, Status::Unknown, Status::Healthy)])
-        .await
-        .unwrap();
-    store.append(batch(0, 10 * MINUTE, Vec::new())).await.unwrap();
+        .settle(vec![change("db", 0, Status::Unknown, Status::Healthy)])
+        .await;
+    store.put(batch(0, 10 * MINUTE, Vec::new())).await;
     // The monitor is killed and started again half an hour later; the service is found down.
     let memory = store.resume().await.unwrap();
     let last = memory.last_run.unwrap();
     assert_eq!((last.started, last.until), (at(0), at(10 * MINUTE)));
-    store.append(batch(40 * MINUTE, 40 * MINUTE, Vec::new())).await.unwrap();
+    store.put(batch(40 * MINUTE, 40 * MINUTE, Vec::new())).await;
     let mut found_down = change("db", 41 * MINUTE, Status::Healthy, Status::Unhealthy);
     found_down.change.reconstructed_since = Some(last.until);
-    store.commit(vec![found_down.clone()]).await.unwrap();
-    store.append(batch(40 * MINUTE, 3 * HOUR, Vec::new())).await.unwrap();
+    store.settle(vec![found_down.clone()]).await;
+    store.put(batch(40 * MINUTE, 3 * HOUR, Vec::new())).await;
     for _ in 0..2 {
         let hours = series(&store, "db", Tier::Hour, span(0, 3 * HOUR)).await;
         let measured: Vec<_> = hours.iter().map(|hour| (hour.up, hour.down)).collect();
@@ -252,16 +243,12 @@ pub(crate) async fn a_time_in_which_nobody_looked_is_a_gap(store: Any) {
 
 pub(crate) async fn what_comes_late_is_counted_once(store: Any) {
     answers(&store, "db", 0, (0, HOUR)).await;
-    store
-        .append(batch(0, 2 * HOUR, vec![passed("db", 2 * HOUR, 9)]))
-        .await
-        .unwrap();
+    store.put(batch(0, 2 * HOUR, vec![passed("db", 2 * HOUR, 9)])).await;
     maintain(&store, 2 * HOUR, &keep_all()).await;
     // The store was away for a while, and what was kept in memory comes an hour after its time.
     store
-        .append(batch(0, 2 * HOUR + 1_000, vec![passed("db", 5_000, 3)]))
-        .await
-        .unwrap();
+        .put(batch(0, 2 * HOUR + 1_000, vec![passed("db", 5_000, 3)]))
+        .await;
     for _ in 0..2 {
         let hour = series(&store, "db", Tier::Hour, span(0, HOUR)).await.remove(0);
         assert_eq!(hour.checks, 361);
@@ -285,10 +272,7 @@ pub(crate) async fn percentiles_of_days_are_right(store: Any) {
             exact.push(micros);
             passed("db", hour * HOUR + minute * MINUTE, micros)
         });
-        store
-            .append(batch(0, (hour + 1) * HOUR, results.collect()))
-            .await
-            .unwrap();
+        store.put(batch(0, (hour + 1) * HOUR, results.collect())).await;
         if hour % 10 == 9 {
             maintain(&store, (hour + 1) * HOUR, &keep_all()).await;
         }
@@ -316,12 +300,12 @@ pub(crate) async fn changes_and_incidents_are_found(store: Any) {
         let millis = i64::try_from(number).unwrap() * HOUR;
         let mut down = change(service, millis, Status::Healthy, Status::Unhealthy);
         down.incident = Some(incident(service, millis, None, IncidentKind::Crash));
-        store.commit(vec![down]).await.unwrap();
+        store.settle(vec![down]).await;
     }
     let mut up = change("kafka", 30 * MINUTE, Status::Unhealthy, Status::Healthy);
     let over = incident("kafka", 0, Some(30 * MINUTE), IncidentKind::Deploy);
     up.incident = Some(over.clone());
-    store.commit(vec![up]).await.unwrap();
+    store.settle(vec![up]).await;
 
     let started = |found: Vec<health_monitor::history::model::Incident>| -> Vec<Timestamp> {
         found.iter().map(|incident| incident.started).collect()
@@ -406,14 +390,13 @@ pub(crate) async fn changes_and_incidents_are_found(store: Any) {
         events,
         ..batch(0, 10_000, Vec::new())
     };
-    store.append(more.clone()).await.unwrap();
+    store.put(more.clone()).await;
     store
-        .append(Batch {
+        .put(Batch {
             sequence: 11_000,
             ..more
         })
-        .await
-        .unwrap();
+        .await;
     assert_eq!(store.evidence(over.id).await.unwrap(), found);
     let containers = ["kafka".to_owned(), "other".to_owned()];
     assert_eq!(
@@ -449,11 +432,10 @@ pub(crate) async fn changes_and_incidents_are_found(store: Any) {
 pub(crate) async fn a_change_that_is_committed_twice_is_there_once(store: Any) {
     let mut down = change("db", 0, Status::Healthy, Status::NotFound);
     down.incident = Some(incident("db", 0, None, IncidentKind::Operator));
-    store.commit(vec![down.clone()]).await.unwrap();
+    store.settle(vec![down.clone()]).await;
     store
-        .commit(vec![down.clone(), change("db", 1, Status::NotFound, Status::Healthy)])
-        .await
-        .unwrap();
+        .settle(vec![down.clone(), change("db", 1, Status::NotFound, Status::Healthy)])
+        .await;
     let changes = store.changes(None, Span::ALL, Order::OldestFirst, 9).await.unwrap();
     assert_eq!(changes.len(), 2);
     assert_eq!(changes[0], down.change);
@@ -465,14 +447,13 @@ pub(crate) async fn a_restart_finds_what_it_needs(store: Any) {
         saved: vec![saved("db", 1_000, "first"), saved("kafka", 1_000, "only")],
         ..batch(0, 1_000, Vec::new())
     };
-    store.append(with_saved).await.unwrap();
+    store.put(with_saved).await;
     let mut down = change("db", 2_000, Status::Healthy, Status::Unhealthy);
     down.incident = Some(incident("db", 2_000, None, IncidentKind::Protocol));
     down.saved = Some(saved("db", 2_000, "second"));
     store
-        .commit(vec![change("db", 0, Status::Unknown, Status::Healthy), down.clone()])
-        .await
-        .unwrap();
+        .settle(vec![change("db", 0, Status::Unknown, Status::Healthy), down.clone()])
+        .await;
     let mut memory = store.resume().await.unwrap();
     memory.saved.sort_by(|one, other| one.service.cmp(&other.service));
     assert_eq!(
@@ -491,12 +472,11 @@ pub(crate) async fn usage_is_summed(store: Any) {
             sample("db", millis, u64::try_from(millis / 15_000).unwrap(), 500),
         ];
         store
-            .append(Batch {
+            .put(Batch {
                 usage,
                 ..batch(0, millis, Vec::new())
             })
-            .await
-            .unwrap();
+            .await;
     }
     for _ in 0..2 {
         let minutes = store.usage("kafka", Tier::Minute, span(0, 2 * HOUR)).await.unwrap();
@@ -530,13 +510,12 @@ pub(crate) async fn what_is_too_old_goes(store: Any) {
         let events = vec![event("db", day * DAY + 5_000, ContainerEventKind::Started)];
         let results = vec![passed("db", day * DAY + 5_000, 1_000)];
         store
-            .append(Batch {
+            .put(Batch {
                 usage,
                 events,
                 ..batch(0, day * DAY + 6_000, results)
             })
-            .await
-            .unwrap();
+            .await;
         let mut decided = change("db", day * DAY + 5_000, Status::Unhealthy, Status::Healthy);
         let end = Some(day * DAY + 5_000);
         decided.incident = Some(incident(
@@ -545,10 +524,10 @@ pub(crate) async fn what_is_too_old_goes(store: Any) {
             end.filter(|_| day > 0),
             IncidentKind::Protocol,
         ));
-        store.commit(vec![decided]).await.unwrap();
+        store.settle(vec![decided]).await;
         maintain(&store, day * DAY + 2 * HOUR, &retention).await;
     }
-    store.append(batch(0, 10 * DAY, Vec::new())).await.unwrap();
+    store.put(batch(0, 10 * DAY, Vec::new())).await;
     maintain(&store, 10 * DAY, &retention).await;
     let days_of = |times: Vec<Timestamp>| -> Vec<i64> {
         let mut days: Vec<i64> = times
@@ -597,10 +576,7 @@ pub(crate) async fn results_stay_within_their_bytes(store: Any) {
                 &format!("a reason of its own, number {millis}"),
             )
         });
-        store
-            .append(batch(0, (hour + 1) * HOUR, results.collect()))
-            .await
-            .unwrap();
+        store.put(batch(0, (hour + 1) * HOUR, results.collect())).await;
     }
     maintain(&store, 7 * HOUR, &keep_all()).await;
     let all = store.figures().await.unwrap();
@@ -650,4 +626,73 @@ pub(crate) async fn hours_far_apart_are_kept_apart(store: Any) {
             .len(),
         120
     );
+}
+
+/// Everything that a store keeps, as its export has it, without what says when that was made.
+async fn exported(store: &Any) -> Vec<String> {
+    let mut lines = Vec::new();
+    let count = export(store.as_ref(), &mut lines).await.unwrap();
+    let lines = String::from_utf8(lines).unwrap();
+    let lines: Vec<String> = lines.lines().skip(1).map(str::to_owned).collect();
+    assert_eq!(lines.len() as u64, count);
+    lines
+}
+
+pub(crate) async fn what_is_exported_can_be_imported(store: Any) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let source: Any = Arc::new(Sqlite::open(&folder.path().join("source.db")).await.unwrap());
+    let batches = Batch {
+        usage: vec![sample("db", 1_000, 5, 6)],
+        events: vec![event("db", 2_000, ContainerEventKind::Exited)],
+        saved: vec![saved("db", 3_000, "saved")],
+        ..batch(0, 4_000, Vec::new())
+    };
+    source.put(batches).await;
+    answers(&source, "db", 0, (0, 3 * HOUR)).await;
+    let mut down = change("db", 90_000, Status::Healthy, Status::Unhealthy);
+    let open = incident("db", 90_000, None, IncidentKind::Crash);
+    down.incident = Some(open.clone());
+    source
+        .settle(vec![change("db", 0, Status::Unknown, Status::Healthy), down])
+        .await;
+    let found = Evidence::Container(event("db", 2_000, ContainerEventKind::Exited));
+    source
+        .put(Batch {
+            evidence: vec![(open.id, found)],
+            ..batch(0, 3 * HOUR, Vec::new())
+        })
+        .await;
+    maintain(&source, 2 * HOUR + 2 * MINUTE, &keep_all()).await;
+
+    let before = exported(&source).await;
+    let text = format!(
+        "{{\"format\":\"health-monitor history\",\"version\":1,\"exported_at\":\"2026-01-01T00:00:00Z\"}}\n{}\n",
+        before.join("\n")
+    );
+    for _ in 0..2 {
+        let count = import(store.as_ref(), &mut text.as_bytes()).await.unwrap();
+        assert_eq!(count, before.len() as u64);
+        let mut after = exported(&store).await;
+        let mut expected = before.clone();
+        after.sort_unstable();
+        expected.sort_unstable();
+        for (one, other) in after.iter().zip(&expected) {
+            assert_eq!(one, other);
+        }
+        assert_eq!(after.len(), expected.len());
+    }
+    let cut = text.replace("\"record\":\"saved\"", "\"record\":\"other\"");
+    let error = import(store.as_ref(), &mut cut.as_bytes())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(&format!("line {} is no record", before.len() + 1)),
+        "{error}"
+    );
+    let error = import(store.as_ref(), &mut "{}\n".as_bytes())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("output of 'health-monitor history export'"), "{error}");
 }

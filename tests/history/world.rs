@@ -1,17 +1,34 @@
 //! Services with a known past, to be written into a store and read out of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use health_monitor::history::model::{
     ContainerEvent, ContainerEventKind, HOUR, Incident, IncidentId, IncidentKind, RawResult, ResultKind, Run,
     SavedService, ServiceResult, Span, StatusChange, UsageSample,
 };
-use health_monitor::history::store::{Batch, Decided, Retention};
+use health_monitor::history::store::{Batch, Decided, Retention, Store};
 use health_monitor_actors::model::{ServiceName, Status};
 use jiff::Timestamp;
 
 /// The beginning of a day, in milliseconds since 1970.
 pub(crate) const DAWN: i64 = 19_700 * 24 * HOUR;
+
+/// Writing that must work.
+pub(crate) trait Writes {
+    async fn put(&self, batch: Batch);
+    async fn settle(&self, decided: Vec<Decided>);
+}
+
+impl Writes for Arc<dyn Store> {
+    async fn put(&self, batch: Batch) {
+        self.append(Arc::new(batch)).await.unwrap();
+    }
+
+    async fn settle(&self, decided: Vec<Decided>) {
+        self.commit(decided.into()).await.unwrap();
+    }
+}
 
 /// A time so many milliseconds after [`DAWN`].
 pub(crate) fn at(millis: i64) -> Timestamp {

@@ -56,6 +56,7 @@ pub(crate) fn service(name: &str) -> ServiceBuilder {
         durations: DurationHistogram::default(),
         last_verdict: None,
         maintenance: None,
+        is_remembered: false,
     };
     ServiceBuilder { state, on: Vec::new() }.checked(Verdict::Pass, "port 1234 accepts connections")
 }

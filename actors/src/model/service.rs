@@ -41,6 +41,8 @@ pub struct ServiceState {
     pub last_verdict: Option<bool>,
     /// The maintenance that it is in.
     pub maintenance: Option<Maintenance>,
+    /// Its status is what the process before this one knew: nothing was found out since.
+    pub is_remembered: bool,
 }
 
 /// A change of status that is announced and not decided.

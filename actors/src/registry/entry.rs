@@ -80,6 +80,7 @@ impl Entry {
             durations: DurationHistogram::default(),
             last_verdict: None,
             maintenance: None,
+            is_remembered: false,
         };
         Self {
             state: Arc::new(state),
@@ -100,22 +101,44 @@ impl Entry {
     /// A service of which this is known from before the process began. Its first cycle comes as soon as anybody's.
     pub(super) fn restored(spec: Arc<ServiceSpec>, engine: EngineState, saved: SavedService, now: Moment) -> Self {
         let mut entry = Self::new(spec, engine, now);
-        let spec = entry.state.spec.clone();
-        entry.policy = PolicyState::restore(saved.policy, now);
-        if let Some(phase) = saved.phase {
-            entry.policy.keep_phase(phase, &spec, now);
-        }
-        let first_due = schedule::first_due(&spec, now, fastrand::f64());
+        let first_due = schedule::first_due(&entry.state.spec, now, fastrand::f64());
         entry.next_due = Some(first_due);
-        entry.restored_until = Some(first_due + spec.interval.saturating_mul(HELD_FOR));
-        let state = Arc::make_mut(&mut entry.state);
+        entry.remember(saved, first_due, now);
+        entry
+    }
+
+    /// Nothing was found out yet, and it is told late what was known before the process began. False where that does not
+    /// matter any more. The probe begins anew with it, unless its first cycle is under way.
+    pub(super) fn remember_late(&mut self, saved: SavedService, now: Moment) -> bool {
+        let knows_nothing = self.state.last.is_none()
+            && self.state.status == Status::Unknown
+            && self.given_up.is_none()
+            && self.restored_until.is_none();
+        if !knows_nothing || Identity::of(&self.state.spec) != saved.about {
+            return false;
+        }
+        let due = self.next_due.unwrap_or(now.mono);
+        self.remember(saved, due, now);
+        self.observe_containers(now);
+        self.order(Order::Remember(self.briefing()));
+        true
+    }
+
+    fn remember(&mut self, saved: SavedService, first_due: Instant, now: Moment) {
+        let spec = self.state.spec.clone();
+        self.policy = PolicyState::restore(saved.policy, now);
+        if let Some(phase) = saved.phase {
+            self.policy.keep_phase(phase, &spec, now);
+        }
+        self.restored_until = Some(first_due + spec.interval.saturating_mul(HELD_FOR));
+        let state = Arc::make_mut(&mut self.state);
         state.status = saved.status;
         state.reason = saved.reason;
         state.since = saved.since;
         state.last_verdict = saved.last_verdict;
-        state.flapping = entry.policy.is_flapping();
-        state.breaker = entry.policy.breaker_view(now);
-        entry
+        state.is_remembered = true;
+        state.flapping = self.policy.is_flapping();
+        state.breaker = self.policy.breaker_view(now);
     }
 
     /// What a restart needs to know.
@@ -167,14 +190,7 @@ impl Entry {
 
     /// This run of a probe is listened to from now on, and begins with what is known.
     pub(super) fn attach(&mut self, run: u64, orders: Recipient<Order>) {
-        let briefing = Briefing {
-            policy: Box::new(self.policy.clone()),
-            surroundings: self.surroundings.clone(),
-            next_due: self.next_due,
-            has_result: self.state.last.is_some() || self.restored_until.is_some(),
-            is_paused: self.state.maintenance.is_some(),
-        };
-        orders.do_send(Order::Begin(briefing));
+        orders.do_send(Order::Begin(self.briefing()));
         self.probe = Some(AttachedProbe {
             run,
             sequence: 0,
@@ -246,6 +262,16 @@ impl Entry {
         }
         Arc::make_mut(&mut self.state).maintenance = found;
         true
+    }
+
+    fn briefing(&self) -> Briefing {
+        Briefing {
+            policy: Box::new(self.policy.clone()),
+            surroundings: self.surroundings.clone(),
+            next_due: self.next_due,
+            has_result: self.state.last.is_some() || self.restored_until.is_some(),
+            is_paused: self.state.maintenance.is_some(),
+        }
     }
 
     /// The supervisor gave its probe up, or started it again.
@@ -363,7 +389,8 @@ impl Entry {
         });
         // A maintenance that ended while no process ran is over, and holds nothing.
         let is_over = self.state.status == Status::Maintenance;
-        if decision.status == Status::Unknown && !is_over && self.is_held(now) {
+        let is_remembered = decision.status == Status::Unknown && !is_over && self.is_held(now);
+        if is_remembered {
             decision.status = self.state.status;
             decision.reason.clone_from(&self.state.reason);
         }
@@ -377,6 +404,7 @@ impl Entry {
             && shown.breaker.as_str() == breaker.as_str()
             && shown.flapping == flapping
             && !maintenance_changed
+            && shown.is_remembered == is_remembered
         {
             return Shift::None;
         }
@@ -385,6 +413,7 @@ impl Entry {
         state.pending = decision.pending;
         state.breaker = breaker;
         state.flapping = flapping;
+        state.is_remembered = is_remembered;
         if decision.status.is_up() || decision.status.is_down() {
             state.last_verdict = Some(decision.status.is_up());
         }

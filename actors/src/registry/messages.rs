@@ -81,6 +81,9 @@ pub struct Briefing {
 pub enum Order {
     /// Begin, from here.
     Begin(Briefing),
+    /// This was known before the process began, which was found out late: begin anew from here, unless a cycle is under
+    /// way.
+    Remember(Briefing),
     /// Stop: the service is not monitored any more, or a later run has taken over.
     Retire,
     /// What stands around the service is now this.
@@ -209,7 +212,7 @@ pub struct EngineChanged(pub EngineState);
 #[rtype(result = "()")]
 pub struct InProject(pub String);
 
-/// Begin with what was known of these services when the process before ended. To be sent before they are defined; what is
+/// Begin with what was known of these services when the process before ended. Best sent before they are defined; what is
 /// measured already is not touched.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Registry, Restore, TakeUnsaved};
-use crate::model::{Container, Moment, ServiceName, ServiceSpec, Status};
+use crate::model::{ChangeKind, Container, Moment, ServiceName, ServiceSpec, Status};
 use crate::policy::SavedPolicy;
 
 /// What is known of a service, for a registry that begins: see [`Restore`].
@@ -54,7 +54,21 @@ impl Handler<Restore> for Registry {
     type Result = ();
 
     fn handle(&mut self, Restore(saved): Restore, _: &mut Self::Context) {
-        self.restored = saved.into_iter().map(|saved| (saved.service.clone(), saved)).collect();
+        let now = Moment::now();
+        for saved in saved {
+            let name = saved.service.clone();
+            match self.services.get_mut(&name) {
+                None => {
+                    self.restored.insert(name, saved);
+                }
+                Some(entry) => {
+                    if entry.remember_late(saved, now) {
+                        self.decide(&name, now);
+                        self.tell(ChangeKind::ServiceDefined { service: name }, now);
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -145,6 +145,7 @@ async fn a_restart_begins_where_the_last_process_ended() {
     );
     assert!(matches!(service.breaker, BreakerView::Open { .. }));
     assert_eq!((service.totals.failure, service.last_verdict), (0, Some(false)));
+    assert!(service.is_remembered);
 
     let mut orders = attach(&registry, "kafka", 1);
     let Some(Order::Begin(briefing)) = orders.recv().await else {
@@ -153,7 +154,8 @@ async fn a_restart_begins_where_the_last_process_ended() {
     assert!(briefing.has_result && briefing.next_due.is_some());
     let mut policy = *briefing.policy;
     cycle(&registry, &mut policy, 1, REFUSED).await;
-    assert_eq!(status(&registry).await, Status::Unhealthy);
+    let service = registry.send(GetSnapshot).await.unwrap().services["kafka"].clone();
+    assert_eq!((service.status, service.is_remembered), (Status::Unhealthy, false));
     assert!(
         changes(&mut recording).is_empty(),
         "nothing changed, so nothing is raised"
@@ -177,6 +179,29 @@ async fn streaks_go_on_where_they_were() {
     let mut policy = *briefing.policy;
     cycle(&registry, &mut policy, 1, REFUSED).await;
     assert_eq!(status(&registry).await, Status::Unhealthy, "and the second one decides");
+}
+
+#[actix::test]
+async fn what_was_known_may_be_told_late() {
+    const REFUSED: Verdict = Verdict::Fail(FailureKind::Refused);
+    let saved = left_after(&[Verdict::Pass, REFUSED]).await;
+    let registry = Registry::new(None, EngineState::Disabled).start();
+    let mut recording = record(&registry, 9).await;
+    registry.send(Define(Arc::new(spec("kafka")))).await.unwrap();
+    let mut orders = attach(&registry, "kafka", 1);
+    assert!(matches!(orders.recv().await, Some(Order::Begin(briefing)) if !briefing.has_result));
+    assert_eq!(status(&registry).await, Status::Unknown);
+    registry.send(Restore(vec![saved.clone()])).await.unwrap();
+    assert_eq!(status(&registry).await, Status::Healthy);
+    assert!(changes(&mut recording).is_empty(), "nothing happened to the service");
+    let Some(Order::Remember(briefing)) = orders.recv().await else {
+        unreachable!("its probe is told too")
+    };
+    let mut policy = *briefing.policy;
+    cycle(&registry, &mut policy, 1, REFUSED).await;
+    assert_eq!(changes(&mut recording), [(Status::Healthy, Status::Unhealthy)]);
+    registry.send(Restore(vec![saved])).await.unwrap();
+    assert_eq!(status(&registry).await, Status::Unhealthy, "what was measured is newer");
 }
 
 #[actix::test]

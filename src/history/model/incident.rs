@@ -226,9 +226,27 @@ impl fmt::Display for IncidentKind {
     }
 }
 
+// === impl ContainerEvent ===
+
+impl ContainerEvent {
+    /// What tells it from others of the same container and time.
+    pub(crate) fn tag(&self) -> String {
+        format!("{} {:?}", self.id, self.kind)
+    }
+}
+
 // === impl Evidence ===
 
 impl Evidence {
+    /// What tells it from others of the same incident and time.
+    pub(crate) fn tag(&self) -> String {
+        match self {
+            Evidence::Result(_) => "result".to_owned(),
+            Evidence::Container(event) => format!("container {}", event.tag()),
+            Evidence::Logs(logs) => format!("logs {}", logs.container),
+        }
+    }
+
     /// When it was.
     pub fn at(&self) -> Timestamp {
         match self {

@@ -277,11 +277,7 @@ pub(super) fn put_incident(connection: &Connection, services: &mut Names, incide
 }
 
 pub(super) fn put_evidence(connection: &Connection, incident: IncidentId, evidence: &Evidence) -> Result<(), Fault> {
-    let what = match evidence {
-        Evidence::Result(_) => "result".to_owned(),
-        Evidence::Container(event) => format!("container {} {:?}", event.id, event.kind),
-        Evidence::Logs(logs) => format!("logs {}", logs.container),
-    };
+    let what = evidence.tag();
     let mut put = connection
         .prepare_cached("INSERT OR REPLACE INTO evidence (incident, at, what, body) VALUES (?1, ?2, ?3, ?4)")?;
     let at = evidence.at().as_millisecond();
@@ -292,7 +288,7 @@ pub(super) fn put_evidence(connection: &Connection, incident: IncidentId, eviden
 pub(super) fn put_event(connection: &Connection, event: &ContainerEvent) -> Result<(), Fault> {
     let mut put = connection
         .prepare_cached("INSERT OR REPLACE INTO event (container, at, what, body) VALUES (?1, ?2, ?3, ?4)")?;
-    let what = format!("{} {:?}", event.id, event.kind);
+    let what = event.tag();
     put.execute((
         &event.container,
         event.at.as_millisecond(),

@@ -8,10 +8,10 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::names::{Kind, find};
 use super::pack::read_buckets;
-use super::{Fault, merge, roll, rows, schema, usage};
+use super::{Fault, append, merge, roll, rows, schema, usage};
 use crate::history::model::{
-    Bucket, ContainerEvent, DAY, Evidence, HOUR, Incident, IncidentId, IncidentKind, RawResult, Run, Span,
-    StatusChange, Tier, UsageBucket, from_millis,
+    Bucket, ContainerEvent, DAY, Evidence, HOUR, Incident, IncidentId, IncidentKind, RawResult, Run, SavedService,
+    Span, StatusChange, Tier, UsageBucket, from_millis,
 };
 use crate::history::rollup::roll_up;
 use crate::history::store::{Detail, IncidentQuery, Order, StoreFigures};
@@ -420,6 +420,10 @@ impl Reading<'_> {
         buckets.sort_by_key(|bucket| bucket.at);
         buckets.retain(|bucket| span.contains(bucket.at));
         Ok(buckets)
+    }
+
+    pub(super) fn saved(&self) -> Result<Vec<SavedService>, Fault> {
+        append::saved(self.connection)
     }
 
     pub(super) fn figures(&self) -> Result<StoreFigures, Fault> {

@@ -8,7 +8,7 @@ use super::pack::{read_usage, write_usage};
 use super::{Fault, rows};
 use crate::history::codec::{Malformed, Reader, put, put_signed};
 use crate::history::model::{HOUR, Tier, UsageBucket, UsageSample, from_millis};
-use crate::history::rollup::roll_up_usage;
+use crate::history::rollup::{merge_usage, roll_up_usage};
 
 /// Writes samples of these containers into a frame that is written at `at` (milliseconds since 1970).
 pub(super) fn write_samples(at: i64, samples: &[(i64, &UsageSample)]) -> Vec<u8> {
@@ -69,7 +69,7 @@ fn samples(connection: &Connection, hour: i64, of: Option<i64>) -> Result<BTreeM
 pub(super) fn roll(connection: &Connection, hour: i64) -> Result<(), Fault> {
     for (container, mut samples) in samples(connection, hour, None)? {
         samples.sort_by_key(|sample| sample.at);
-        let minutes = merged(
+        let minutes = merge_usage(
             of_minutes(connection, hour, container)?,
             roll_up_usage(&samples, Tier::Minute.millis()),
         );
@@ -79,20 +79,6 @@ pub(super) fn roll(connection: &Connection, hour: i64) -> Result<(), Fault> {
         put_hour(connection, hour, container, &whole)?;
     }
     Ok(())
-}
-
-/// Two rows of buckets in one, by time; those of one time are put together.
-fn merged(mut one: Vec<UsageBucket>, other: Vec<UsageBucket>) -> Vec<UsageBucket> {
-    one.extend(other);
-    one.sort_by_key(|bucket| bucket.at);
-    let mut merged: Vec<UsageBucket> = Vec::with_capacity(one.len());
-    for bucket in one {
-        match merged.last_mut().filter(|last| last.at == bucket.at) {
-            Some(last) => last.merge(&bucket),
-            None => merged.push(bucket),
-        }
-    }
-    merged
 }
 
 pub(super) fn put_minutes(
@@ -153,7 +139,7 @@ pub(super) fn of_frames(
         .remove(&container)
         .unwrap_or_default();
     samples.sort_by_key(|sample| sample.at);
-    let minutes = merged(
+    let minutes = merge_usage(
         of_minutes(connection, hour, container)?,
         roll_up_usage(&samples, Tier::Minute.millis()),
     );

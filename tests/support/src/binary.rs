@@ -43,6 +43,7 @@ impl Binary {
             .current_dir(folder.path())
             .args(["--config", "monitor.toml", "run"])
             .env("HEALTH_MONITOR__SERVER__BIND", free.to_string())
+            .env("HEALTH_MONITOR__HISTORY__PATH", "history.db")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
