@@ -24,10 +24,11 @@ use rustls::ServerConfig;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::access::{Access, AccessSettings};
-use crate::api::{self, ApiState, CertificateFiles, ServerCertificate};
+use crate::api::{self, ApiState, CertificateFiles, Section, ServerCertificate};
 use crate::docker::{Audience, Engine, Inventory, Stats};
 use crate::metrics;
 use crate::settings::Settings;
+use crate::telemetry;
 
 pub use end::{Failure, Vital};
 use end::{hard_limit, told_to_stop};
@@ -207,6 +208,7 @@ fn api_state(
         .with_supervisor(supervisor.clone().recipient())
         .with_registry(registry.clone().recipient())
         .with_lateness(lateness)
+        .with_section(Section::reading("log", telemetry::figures))
 }
 
 /// Ends probing, then writes the history and lets requests finish. Whatever still blocks by then is left to the end of the process.

@@ -29,7 +29,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// Every family that the monitor knows.
-const FAMILIES: [&str; 59] = [
+const FAMILIES: [&str; 60] = [
     "service_health_status",
     "service_state",
     "service_info",
@@ -72,6 +72,7 @@ const FAMILIES: [&str; 59] = [
     "health_monitor_schedule_lateness_seconds",
     "health_monitor_cycles_skipped_total",
     "health_monitor_outcomes_dropped_total",
+    "health_monitor_log_lines_lost_total",
     "health_monitor_docker_event_reconnects_total",
     "health_monitor_docker_events_total",
     "health_monitor_docker_requests_total",

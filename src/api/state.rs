@@ -20,6 +20,7 @@ use super::rendered::Rendered;
 use crate::access::Access;
 use crate::history::handle::History;
 use crate::metrics::{self, DockerFigures, Process, SelfFigures};
+use crate::telemetry;
 
 /// How the API answers.
 #[derive(Debug, Clone)]
@@ -168,6 +169,7 @@ impl ApiState {
             lateness: self.lateness.clone(),
             docker: self.docker.as_ref().map(|read| read()),
             history: self.history.as_ref().map(History::figures),
+            log: Some(telemetry::figures()),
         }
     }
 }
