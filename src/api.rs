@@ -17,6 +17,7 @@
 //! service or, beyond its limit, for an actor.
 
 mod access;
+mod badge;
 mod certificate;
 mod containers;
 mod docs;
@@ -24,6 +25,7 @@ mod error;
 mod exposition;
 mod guard;
 mod health;
+mod history;
 mod index;
 mod internals;
 mod livez;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use health_monitor::api::{ApiState, Settings};
 use health_monitor::history::handle::{History, HistoryFigures};
-use health_monitor::history::store::StoreFigures;
+use health_monitor::history::store::{Retention, StoreFigures};
 use health_monitor::metrics::{self, CONTENT_TYPE, DockerFigures, DockerRequests, Process, SelfFigures};
 use health_monitor_actors::model::{BreakerView, ContainerStatus, FailureKind, ServiceName, Snapshot, Status, Verdict};
 use health_monitor_actors::probe::{Lateness, Probe};
@@ -180,7 +180,7 @@ fn full_server() -> TestServer {
         .with_registry(telling(registry))
         .with_lateness(lateness)
         .with_docker(docker)
-        .with_history(History::new(None, written()));
+        .with_history(History::new(None, written(), Retention::default()));
     TestServer::start(state)
 }
 

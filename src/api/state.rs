@@ -48,7 +48,7 @@ pub struct ApiState {
     registry: Option<Recipient<registry::Observe>>,
     lateness: Option<Arc<Lateness>>,
     docker: Option<ReadDocker>,
-    history: Option<History>,
+    pub(super) history: Option<History>,
 }
 
 /// Reads what the Docker side counts.
