@@ -18,6 +18,7 @@
 
 mod access;
 mod actions;
+mod badge;
 mod certificate;
 mod config;
 mod containers;
@@ -26,6 +27,7 @@ mod error;
 mod exposition;
 mod guard;
 mod health;
+mod history;
 mod index;
 mod internals;
 mod livez;

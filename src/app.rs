@@ -25,11 +25,12 @@ use rustls::ServerConfig;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::access::{Access, AccessSettings};
-use crate::api::{self, ApiState, CertificateFiles, ServerCertificate};
+use crate::api::{self, ApiState, CertificateFiles, Section, ServerCertificate};
 use crate::docker::{Audience, Engine, Inventory, Stats};
 use crate::metrics;
 use crate::roster::{Desk, Roster, RosterTools};
 use crate::settings::{Settings, Sources};
+use crate::telemetry;
 
 pub use end::{Failure, Vital};
 use end::{hard_limit, told_to_stop};
@@ -212,6 +213,7 @@ fn api_state(
         .with_supervisor(supervisor.clone().recipient())
         .with_registry(registry.clone().recipient())
         .with_lateness(lateness)
+        .with_section(Section::reading("log", telemetry::figures))
 }
 
 /// Who may ask what.

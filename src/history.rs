@@ -10,6 +10,7 @@
 //!   which one it is, and where.
 //! - [`writer`]: the actor that writes, with what waits for it (`buffer`), what it makes of changes ([`incident`]) and what it
 //!   looks at by itself (`watch`). [`handle`]: what the rest of the monitor holds of it.
+//! - [`range`] and [`series`]: what readers ask, in steps of one length, and the answer.
 //! - [`transfer`]: moves a history from one store to another.
 //!
 //! Status follows time and not the number of results: a service is as long up as it had an up status while the monitor
@@ -22,7 +23,9 @@ pub mod incident;
 pub mod model;
 pub mod place;
 pub mod postgres;
+pub mod range;
 pub mod rollup;
+pub mod series;
 pub mod sketch;
 pub mod sqlite;
 pub mod store;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use health_monitor::api::{ApiState, Settings};
 use health_monitor::history::handle::{History, HistoryFigures};
-use health_monitor::history::store::StoreFigures;
+use health_monitor::history::store::{Retention, StoreFigures};
 use health_monitor::metrics::{self, CONTENT_TYPE, DockerFigures, DockerRequests, Process, SelfFigures};
 use health_monitor::roster::Desk;
 use health_monitor::settings::Sources;
@@ -31,7 +31,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// Every family that the monitor knows.
-const FAMILIES: [&str; 63] = [
+const FAMILIES: [&str; 64] = [
     "service_health_status",
     "service_state",
     "service_info",
@@ -74,6 +74,7 @@ const FAMILIES: [&str; 63] = [
     "health_monitor_schedule_lateness_seconds",
     "health_monitor_cycles_skipped_total",
     "health_monitor_outcomes_dropped_total",
+    "health_monitor_log_lines_lost_total",
     "health_monitor_docker_event_reconnects_total",
     "health_monitor_docker_events_total",
     "health_monitor_docker_requests_total",
@@ -188,7 +189,7 @@ fn full_server() -> TestServer {
         .with_desk(Arc::new(Desk::new(Arc::new(
             health_monitor::settings::Settings::load(&Sources::default()).unwrap(),
         ))))
-        .with_history(History::new(None, written()));
+        .with_history(History::new(None, written(), Retention::default()));
     TestServer::start(state)
 }
 

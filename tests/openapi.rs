@@ -9,6 +9,11 @@ mod support {
     pub(crate) mod snapshot;
 }
 
+#[cfg(test)]
+#[expect(dead_code, reason = "a part of it is enough here")]
+#[path = "history/world.rs"]
+mod world;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +21,16 @@ use std::time::Duration;
 use health_monitor::access::key::{ApiKey, KeyHash, KeyName, Scope, Scopes};
 use health_monitor::access::{Access, AccessSettings};
 use health_monitor::api::{ApiState, Settings};
+use health_monitor::history::handle::{History, HistoryFigures};
+use health_monitor::history::model::{ContainerEventKind, Evidence, HOUR, IncidentKind, LogExcerpt, MINUTE};
+use health_monitor::history::sqlite::Sqlite;
+use health_monitor::history::store::{Decided, Store};
 use health_monitor_actors::model::{BreakerView, FailureKind, HealthVerdict, Pending, Snapshot, Status, Verdict};
 use serde_json::{Value, json};
 use support::python::Validation;
 use support::server::{TestServer, silent, telling};
 use support::snapshot::{container, service, snapshot, time, usage};
+use world::{Writes as _, at, batch, change, event, incident, keep_all, passed, sample};
 
 /// What `/openapi.json` answers.
 struct Description(Value);
@@ -166,6 +176,35 @@ fn rich() -> Arc<Snapshot> {
         .build()
 }
 
+/// An hour of kafka, with an outage and all that can be found around one.
+async fn history(folder: &tempfile::TempDir) -> History {
+    let file = folder.path().join("history.db");
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&file).await.unwrap());
+    let outage = incident("kafka", 0, Some(MINUTE), IncidentKind::Crash);
+    let logs = LogExcerpt {
+        at: at(1),
+        container: "kafka".to_owned(),
+        lines: vec!["out of memory".to_owned()],
+        missing: None,
+    };
+    let event = event("kafka", 0, ContainerEventKind::Exited);
+    store
+        .settle(vec![Decided {
+            incident: Some(outage.clone()),
+            ..change("kafka", 0, Status::Healthy, Status::Unhealthy)
+        }])
+        .await;
+    let mut written = batch(0, HOUR, vec![passed("kafka", MINUTE, 1_000)]);
+    written.usage = vec![sample("kafka", MINUTE, 250, 1 << 20)];
+    written.events = vec![event.clone()];
+    written.evidence = vec![
+        (outage.id, Evidence::Logs(logs)),
+        (outage.id, Evidence::Container(event)),
+    ];
+    store.put(written).await;
+    History::new(Some(store), HistoryFigures::default(), keep_all())
+}
+
 #[actix_web::test]
 async fn real_answers_are_what_is_described() {
     let description = Description::get().await;
@@ -179,8 +218,12 @@ async fn real_answers_are_what_is_described() {
         registry_timeout: Duration::from_millis(100),
         ..Settings::default()
     };
+    let folder = tempfile::TempDir::new().unwrap();
     let states = [
-        ("rich", TestServer::of(rich())),
+        (
+            "rich",
+            TestServer::start(ApiState::new(Settings::default(), telling(rich())).with_history(history(&folder).await)),
+        ),
         ("empty", TestServer::of(snapshot().build())),
         ("away", TestServer::of(away().build())),
         ("silent", TestServer::start(ApiState::new(hasty, silent()))),
@@ -206,10 +249,31 @@ async fn real_answers_are_what_is_described() {
             ("/readyz", "/readyz"),
             ("/internals", "/internals"),
             ("/openapi.json", "/openapi.json"),
+            (
+                "/services/kafka/history?from=2023-12-09T00:00:00Z&to=2023-12-09T01:00:00Z",
+                "/services/{service_name}/history",
+            ),
+            ("/services/kafka/history?from=soon", "/services/{service_name}/history"),
+            ("/services/nobody/history", "/services/{service_name}/history"),
+            ("/services/kafka/uptime?window=2y", "/services/{service_name}/uptime"),
+            (
+                "/history?services=kafka&fields=uptime,checks,failures,unmeasured,p50_ms,p95_ms,p99_ms,min_ms,mean_ms,max_ms,gap",
+                "/history",
+            ),
+            ("/incidents", "/incidents"),
+            ("/incidents?limit=many", "/incidents"),
+            ("/incidents/18c4bdfb00000007", "/incidents/{incident_id}"),
+            (
+                "/containers/kafka/history?from=2023-12-09T00:00:00Z&to=2023-12-09T01:00:00Z",
+                "/containers/{container_name}/history",
+            ),
         ] {
             let (status, document) = server.json(path).await;
+            let without_history = document["reason"]
+                .as_str()
+                .is_some_and(|reason| reason.starts_with("no history"));
             assert!(
-                name != "silent" || [200, 400, 503].contains(&status),
+                name != "silent" || [200, 400, 503].contains(&status) || without_history,
                 "{path}: {status}"
             );
             description.hold(&mut validation, template, status, &document);
@@ -226,6 +290,14 @@ async fn real_answers_are_what_is_described() {
         ("/containers/{container_name}", 200),
         ("/containers/{container_name}", 404),
         ("/containers/{container_name}", 503),
+        ("/services/{service_name}/history", 200),
+        ("/services/{service_name}/history", 400),
+        ("/services/{service_name}/history", 404),
+        ("/services/{service_name}/uptime", 200),
+        ("/history", 200),
+        ("/incidents", 200),
+        ("/incidents/{incident_id}", 200),
+        ("/containers/{container_name}/history", 200),
     ] {
         assert!(seen.contains(&expected), "{expected:?} was not seen: {seen:?}");
     }

@@ -11,6 +11,7 @@ mod support {
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Stdio;
 use std::time::Duration;
 
 use health_monitor::api::{ApiState, Limits, Settings};
@@ -70,8 +71,8 @@ fn deaf(address: SocketAddr, request: &str) -> TcpStream {
     connection
 }
 
-/// Starts the monitor with these settings; the port that it listens on comes beside it.
-async fn start(folder: &TempDir, settings: &str) -> (Process, SocketAddr) {
+/// The monitor with these settings, not started yet, and where it will listen.
+fn command(folder: &TempDir, settings: &str) -> (Command, SocketAddr) {
     let port = free_port();
     let file = folder.path().join("monitor.toml");
     std::fs::write(&file, format!("[server]\nbind = \"127.0.0.1:{port}\"\n{settings}")).unwrap();
@@ -79,8 +80,14 @@ async fn start(folder: &TempDir, settings: &str) -> (Process, SocketAddr) {
     // Without a home, the history lies in the folder in which the monitor is started.
     command.env_clear().current_dir(folder.path());
     command.arg("run").arg("--config").arg(&file);
+    (command, SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+/// Starts the monitor with these settings; where it listens comes beside it.
+async fn start(folder: &TempDir, settings: &str) -> (Process, SocketAddr) {
+    let (command, address) = command(folder, settings);
     let monitor = Process::start(command, "monitor started").await;
-    (monitor, SocketAddr::from(([127, 0, 0, 1], port)))
+    (monitor, address)
 }
 
 /// What a check does to its lane must not hide the containers.
@@ -139,6 +146,40 @@ async fn clients_that_send_ahead_and_never_read_cost_little_memory() {
         assert!(cost < MAY_COST, "{DEAF} deaf clients cost {cost} KiB");
         drop(connections);
     }
+}
+
+/// As where Docker's daemon, which reads the log of every container, hangs or is stopped.
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_nothing_up() {
+    let folder = TempDir::new().unwrap();
+    let settings = "[docker]\nenabled = false\n[services.any]\ncheck = \"tcp\"\naddress = \"127.0.0.1:1\"\n";
+    let (mut command, address) = command(&folder, settings);
+    command
+        .env("RUST_LOG", "trace")
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut monitor = command.spawn().unwrap();
+    let _unread = monitor.stderr.take().unwrap();
+    let lost = async {
+        let metric = "health_monitor_log_lines_lost_total ";
+        loop {
+            // Refused until it listens.
+            if TcpStream::connect(address).is_ok() {
+                let metrics = answer(address, "/metrics");
+                let line = metrics.lines().find_map(|line| line.strip_prefix(metric)).unwrap();
+                if line.parse::<u64>().unwrap() > 1_000 {
+                    break;
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, lost).await.expect("lines are lost, and nothing else");
+    assert!(answer(address, "/health").starts_with("HTTP/1.1 200"));
+    let id = monitor.id().unwrap().to_string();
+    assert!(Command::new("kill").arg(&id).status().await.unwrap().success());
+    let ended = timeout(PATIENCE, monitor.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
 }
 
 #[actix_web::test]

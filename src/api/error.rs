@@ -111,6 +111,27 @@ pub enum ApiError {
     /// This monitor runs without the part that is asked for.
     #[error("this monitor runs without the part that could do this")]
     NotOffered,
+    /// What is asked for makes no sense together.
+    #[error("{sentence}")]
+    BadQuery {
+        /// What is allowed.
+        sentence: String,
+    },
+    /// No incident of this id.
+    #[error("there is no incident '{id}'; GET /incidents lists those that are kept")]
+    NoSuchIncident {
+        /// As asked for.
+        id: String,
+    },
+    /// The configuration does without a history.
+    #[error("no history is kept: it is turned off in the configuration ([history] enabled = false)")]
+    HistoryDisabled,
+    /// The history cannot be read now.
+    #[error("the history cannot be read: {problem}")]
+    HistoryAway {
+        /// Why.
+        problem: String,
+    },
     /// Path and query are longer than allowed.
     #[error("path and query have {length} bytes; at most {limit} are allowed")]
     UriTooLong {
@@ -201,9 +222,14 @@ impl ApiError {
             ApiError::NoSuchService { .. }
             | ApiError::NoSuchContainer { .. }
             | ApiError::DockerDisabled { .. }
+            | ApiError::NoSuchIncident { .. }
+            | ApiError::HistoryDisabled
             | ApiError::NoSuchEndpoint { .. } => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
-            ApiError::BadPath { .. } | ApiError::BadParameter { .. } | ApiError::BadBody { .. } => "bad_request",
+            ApiError::BadPath { .. }
+            | ApiError::BadParameter { .. }
+            | ApiError::BadQuery { .. }
+            | ApiError::BadBody { .. } => "bad_request",
             ApiError::BodyTooLong { .. } => "body_too_long",
             ApiError::BodyTooSlow { .. } => "body_too_slow",
             ApiError::Conflict { .. } => "conflict",
@@ -215,6 +241,7 @@ impl ApiError {
             ApiError::RegistrySilent { .. }
             | ApiError::RegistryGone
             | ApiError::NotOffered
+            | ApiError::HistoryAway { .. }
             | ApiError::Unwritable { .. } => "error",
         }
     }
@@ -228,11 +255,14 @@ impl actix_web::ResponseError for ApiError {
             ApiError::NoSuchService { .. }
             | ApiError::NoSuchContainer { .. }
             | ApiError::DockerDisabled { .. }
+            | ApiError::NoSuchIncident { .. }
+            | ApiError::HistoryDisabled
             | ApiError::NoSuchEndpoint { .. } => StatusCode::NOT_FOUND,
             ApiError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            ApiError::BadPath { .. } | ApiError::BadParameter { .. } | ApiError::BadBody { .. } => {
-                StatusCode::BAD_REQUEST
-            }
+            ApiError::BadPath { .. }
+            | ApiError::BadParameter { .. }
+            | ApiError::BadQuery { .. }
+            | ApiError::BadBody { .. } => StatusCode::BAD_REQUEST,
             ApiError::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::BodyTooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             ApiError::Conflict { .. } => StatusCode::CONFLICT,
@@ -241,9 +271,10 @@ impl actix_web::ResponseError for ApiError {
             ApiError::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             ApiError::HeadersTooLong { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ApiError::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            ApiError::RegistrySilent { .. } | ApiError::RegistryGone | ApiError::NotOffered => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            ApiError::RegistrySilent { .. }
+            | ApiError::RegistryGone
+            | ApiError::NotOffered
+            | ApiError::HistoryAway { .. } => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Unwritable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

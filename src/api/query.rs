@@ -25,3 +25,48 @@ pub(super) fn strict(request: &HttpRequest) -> Result<bool, ApiError> {
         (Some(_), Some(second)) => Err(bad(second)),
     }
 }
+
+/// The parameters of a query, each of which may be given once.
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    pub(super) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string());
+        let pairs = pairs.map_err(|_unreadable| ApiError::BadQuery {
+            sentence: format!("the query '{}' cannot be read", shown(request.query_string())),
+        })?;
+        Ok(Self(pairs.into_inner()))
+    }
+
+    /// The value of this one; `None` where it is left out.
+    pub(super) fn one(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        let mut values = self
+            .0
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str());
+        let value = values.next();
+        if values.next().is_some() {
+            return Err(ApiError::BadQuery {
+                sentence: format!("query parameter '{name}' may be given once"),
+            });
+        }
+        Ok(value)
+    }
+
+    /// What this one, where it is given, is read as.
+    pub(super) fn read<T>(
+        &self,
+        name: &'static str,
+        remedy: &'static str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, ApiError> {
+        let Some(value) = self.one(name)? else { return Ok(None) };
+        let bad = || ApiError::BadParameter {
+            name,
+            value: shown(value),
+            remedy,
+        };
+        read(value).map(Some).ok_or_else(bad)
+    }
+}

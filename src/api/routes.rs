@@ -8,8 +8,8 @@ use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 use super::error::shown;
 use super::{
-    ApiError, ApiState, access, actions, config, containers, docs, exposition, health, index, internals, livez,
-    openapi, readyz, services,
+    ApiError, ApiState, access, actions, badge, config, containers, docs, exposition, health, history, index,
+    internals, livez, openapi, readyz, services,
 };
 use crate::access::key::Scope;
 
@@ -103,6 +103,55 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
         needs: Some(Scope::Admin),
         summary: "reads the configuration again; a bad one changes nothing",
         route: || web::to(config::reload),
+    },
+    Endpoint {
+        path: "/containers/{container_name}/history",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "what a container used and what happened to it, ?from=&to=&step=",
+        route: || web::to(history::get_container),
+    },
+    Endpoint {
+        path: "/services/{service_name}/history",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "one service's counts, uptime and percentiles in steps, ?from=&to=&step=",
+        route: || web::to(history::get_series),
+    },
+    Endpoint {
+        path: "/services/{service_name}/uptime",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "how much of the time it was up, ?window=24h,7d,30d,1y",
+        route: || web::to(history::get_uptime),
+    },
+    Endpoint {
+        path: "/history",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "several services in steps, ?services=&fields=&from=&to=&step=",
+        route: || web::to(history::get_many),
+    },
+    Endpoint {
+        path: "/incidents",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "outages, ?service=&open=&kind=&from=&to=&limit=&cursor=",
+        route: || web::to(history::get_incidents),
+    },
+    Endpoint {
+        path: "/incidents/{incident_id}",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "one outage with what was found around it",
+        route: || web::to(history::get_incident),
+    },
+    Endpoint {
+        path: "/badge/{service_name}.svg",
+        method: Method::GET,
+        needs: Some(Scope::Read),
+        summary: "a picture of its status or uptime for a README, ?type=status|uptime&window=",
+        route: || web::to(badge::get),
     },
     Endpoint {
         path: "/metrics",

@@ -23,6 +23,7 @@ use crate::history::handle::History;
 use crate::metrics::{self, DockerFigures, Process, SelfFigures};
 use crate::roster::Desk;
 use crate::roster::reload::ReloadStatus;
+use crate::telemetry;
 
 /// How the API answers.
 #[derive(Debug, Clone)]
@@ -52,7 +53,7 @@ pub struct ApiState {
     docker: Option<ReadDocker>,
     desk: Option<Arc<Desk>>,
     orders: Option<Orders>,
-    history: Option<History>,
+    pub(super) history: Option<History>,
 }
 
 /// Who carries out what people order.
@@ -237,6 +238,7 @@ impl ApiState {
             reload: self.reload_status(),
             label_problems: self.desk.as_ref().map(|desk| desk.problems()),
             history: self.history.as_ref().map(History::figures),
+            log: Some(telemetry::figures()),
         }
     }
 }

@@ -9,7 +9,7 @@ use health_monitor_actors::registry::{Registry, Restore};
 use health_monitor_actors::supervisor::{Add, ChildSpec, Placement, Supervisor};
 
 use crate::docker::Engine;
-use crate::history::handle::History;
+use crate::history::handle::{History, HistoryFigures};
 use crate::history::place::{Place, default_path};
 use crate::history::postgres::{Access, Trust};
 use crate::history::store::Retention;
@@ -41,8 +41,9 @@ pub(super) async fn begin(
     if !settings.enabled {
         return None;
     }
-    let history = History::default();
-    let desk = Desk::new(options(settings, engine), history.clone());
+    let options = options(settings, engine);
+    let history = History::new(None, HistoryFigures::default(), options.retention.clone());
+    let desk = Desk::new(options, history.clone());
     registry.do_send(Restore(desk.open(OPEN_LIMIT).await));
     desk.begin(registry).await;
     Some(Kept { desk, history })

@@ -12,10 +12,13 @@ pub(super) fn run(sources: &Sources) -> u8 {
         Err(error) => return refuse(&error),
     };
     let filter = sources.environment.get(telemetry::FILTER_VARIABLE).map(String::as_str);
-    if let Err(error) = telemetry::start(&settings.log, filter) {
-        eprintln!("error: {error}");
-        return MISCONFIGURED;
-    }
+    let log = match telemetry::start(&settings.log, filter) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return MISCONFIGURED;
+        }
+    };
     match &settings.file {
         Some(file) => tracing::info!(file = %file.display(), services = settings.services.len(), "configuration read"),
         None => tracing::info!(
@@ -30,6 +33,7 @@ pub(super) fn run(sources: &Sources) -> u8 {
             failure.exit_code()
         }
     };
+    drop(log);
     // Not by returning: the runtime would wait for whatever still blocks a thread.
     std::process::exit(code.into())
 }

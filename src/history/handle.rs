@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::store::{Store, StoreFigures};
+use super::store::{Retention, Store, StoreFigures};
 
 /// The history as the rest of the monitor sees it: the store, while there is one, and how writing goes. Cheap to clone.
 #[derive(Clone, Default)]
@@ -17,6 +17,7 @@ pub struct History {
 struct Inner {
     store: RwLock<Option<Arc<dyn Store>>>,
     figures: Mutex<HistoryFigures>,
+    retention: Retention,
 }
 
 /// How writing goes.
@@ -53,13 +54,19 @@ pub struct HistoryFigures {
 }
 
 impl History {
-    /// A store that is written like this.
-    pub fn new(store: Option<Arc<dyn Store>>, figures: HistoryFigures) -> Self {
+    /// A store that is written like this and keeps things for so long.
+    pub fn new(store: Option<Arc<dyn Store>>, figures: HistoryFigures, retention: Retention) -> Self {
         let inner = Inner {
             store: RwLock::new(store),
             figures: Mutex::new(figures),
+            retention,
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// How long things are kept.
+    pub fn retention(&self) -> &Retention {
+        &self.inner.retention
     }
 
     /// The store; `None` while it is not open, for which the figures have the reason.

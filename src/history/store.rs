@@ -361,6 +361,22 @@ impl Mark {
     }
 }
 
+// === impl Retention ===
+
+impl Default for Retention {
+    /// What the configuration says where it says nothing.
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self {
+            raw: days(2),
+            raw_bytes: 1 << 30,
+            minutes: days(30),
+            hours: days(2 * 365),
+            events: days(5 * 365),
+        }
+    }
+}
+
 // === impl IncidentQuery ===
 
 impl IncidentQuery {

@@ -13,6 +13,7 @@ use super::text::{Histogram, Kind, Labels, NO_LABELS, Text};
 use crate::build;
 use crate::history::handle::HistoryFigures;
 use crate::roster::reload::ReloadStatus;
+use crate::telemetry::LogFigures;
 
 /// What the monitor's own parts tell of themselves at the time of a scrape. `None` where there is no such part or it did
 /// not answer in time: its series are absent then, rather than wrong.
@@ -32,6 +33,8 @@ pub struct SelfFigures {
     pub label_problems: Option<usize>,
     /// How the history is written.
     pub history: Option<HistoryFigures>,
+    /// What became of the log.
+    pub log: Option<LogFigures>,
 }
 
 /// What the Docker side counts of itself.
@@ -102,6 +105,12 @@ pub(super) fn write(text: &mut Text, engine: &EngineState, figures: &SelfFigures
         "health_monitor_outcomes_dropped_total",
         "Outcomes that the registry did not take: of an older run or out of order.",
         one(figures.registry.as_ref().map(|registry| registry.outcomes_dropped)),
+    );
+    text.family(
+        Kind::Counter,
+        "health_monitor_log_lines_lost_total",
+        "Lines of the log that were lost, because nobody took those before them.",
+        one(figures.log.map(|log| log.lines_lost)),
     );
 }
 

@@ -6,7 +6,7 @@ use health_monitor_test_support::exposition::Exposition;
 use health_monitor_test_support::stack::monitor::Monitor;
 
 /// Those that grow when something breaks, and not otherwise.
-const TELLING: [&str; 9] = [
+const TELLING: [&str; 10] = [
     "health_check_failure_total",
     "health_check_error_total",
     "health_monitor_container_starts_total",
@@ -15,6 +15,7 @@ const TELLING: [&str; 9] = [
     "health_monitor_lanes_abandoned_total",
     "health_monitor_stalls_total",
     "health_monitor_outcomes_dropped_total",
+    "health_monitor_log_lines_lost_total",
     "health_monitor_docker_event_reconnects_total",
 ];
 

@@ -55,7 +55,7 @@ pub(crate) fn main(configuration: &str) -> ExitCode {
     let switch = Switch(file.with_file_name("fault"));
     let sources = Sources::of_process(Some(file));
     let mut settings = Settings::load(&sources).expect("a valid configuration");
-    telemetry::start(&settings.log, None).expect("the only log");
+    let log = telemetry::start(&settings.log, None).expect("the only log");
     let ended = actix::System::new().block_on(async {
         let faulty = settings.services.iter_mut();
         let faulty = faulty.filter(|service| service.spec.name.as_str().starts_with(FAULTY));
@@ -77,6 +77,7 @@ pub(crate) fn main(configuration: &str) -> ExitCode {
             failure.exit_code()
         }
     };
+    drop(log);
     // As the monitor's own command does.
     std::process::exit(code.into())
 }

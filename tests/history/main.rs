@@ -5,7 +5,15 @@ mod killed;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
+#[path = "../support/server.rs"]
+mod server;
+#[cfg(test)]
 mod site;
+#[cfg(test)]
+#[path = "../support/snapshot.rs"]
+mod snapshot;
 #[cfg(test)]
 mod sqlite;
 #[cfg(test)]

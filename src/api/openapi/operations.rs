@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::anything;
 use crate::api::routes::Endpoint;
-use crate::api::{actions, config, containers, error, health, index, internals, livez, readyz, services};
+use crate::api::{actions, config, containers, error, health, history, index, internals, livez, readyz, services};
+use crate::history::model::IncidentKind;
 use crate::metrics;
 
 /// What one endpoint takes and answers.
@@ -70,6 +71,121 @@ const CONTAINER: Parameter = Parameter {
     example: "kafka",
 };
 
+const FROM: Parameter = Parameter {
+    name: "from",
+    in_path: false,
+    description: "Since when: RFC 3339, seconds since 1970, or how long ago, such as 24h.",
+    schema: text,
+    example: "24h",
+};
+
+const TO: Parameter = Parameter {
+    name: "to",
+    in_path: false,
+    description: "Until when, in the same forms; now if left out.",
+    schema: text,
+    example: "now",
+};
+
+const STEP: Parameter = Parameter {
+    name: "step",
+    in_path: false,
+    description: "Length of a step: whole minutes below an hour, whole hours from there on. As fine as makes sense if left out.",
+    schema: text,
+    example: "1h",
+};
+
+const WINDOWS: Parameter = Parameter {
+    name: "window",
+    in_path: false,
+    description: "Lengths of time until now, with commas between them; at most 10.",
+    schema: text,
+    example: "24h,7d,30d,1y",
+};
+
+const WINDOW: Parameter = Parameter {
+    name: "window",
+    in_path: false,
+    description: "The time until now that the uptime is of.",
+    schema: text,
+    example: "30d",
+};
+
+const BADGE: Parameter = Parameter {
+    name: "type",
+    in_path: false,
+    description: "What it shows.",
+    schema: || json!({ "type": "string", "enum": ["status", "uptime"], "default": "status" }),
+    example: "status",
+};
+
+const SERVICES: Parameter = Parameter {
+    name: "services",
+    in_path: false,
+    description: "Names of 1 to 200 services, with commas between them. Needed.",
+    schema: text,
+    example: "mosquitto,kafka",
+};
+
+const FIELDS: Parameter = Parameter {
+    name: "fields",
+    in_path: false,
+    description: "Which columns, with commas between them: uptime, checks, failures, unmeasured, p50_ms, p95_ms, p99_ms, \
+                  min_ms, mean_ms, max_ms, gap. uptime and p95_ms if left out.",
+    schema: text,
+    example: "uptime,p95_ms",
+};
+
+const OF_SERVICE: Parameter = Parameter {
+    name: "service",
+    in_path: false,
+    description: "Of this service only.",
+    schema: text,
+    example: "mosquitto",
+};
+
+const OPEN: Parameter = Parameter {
+    name: "open",
+    in_path: false,
+    description: "Only those that go on, or only those that have ended.",
+    schema: || json!({ "type": "string", "enum": ["true", "false"] }),
+    example: "true",
+};
+
+const KIND: Parameter = Parameter {
+    name: "kind",
+    in_path: false,
+    description: "Of this kind only.",
+    schema: || json!({ "type": "string", "enum": IncidentKind::ALL.map(IncidentKind::as_str) }),
+    example: "crash",
+};
+
+const LIMIT: Parameter = Parameter {
+    name: "limit",
+    in_path: false,
+    description: "How many on one page.",
+    schema: || json!({ "type": "integer", "minimum": 1, "maximum": 500, "default": 50 }),
+    example: "50",
+};
+
+const CURSOR: Parameter = Parameter {
+    name: "cursor",
+    in_path: false,
+    description: "The next page of the same question: what the page before has as next_cursor.",
+    schema: text,
+    example: "0193a5c1f2a4b01c811c9dc5",
+};
+
+const INCIDENT: Parameter = Parameter {
+    name: "incident_id",
+    in_path: true,
+    description: "The incident's id.",
+    schema: || json!({ "type": "string", "pattern": "^[0-7][0-9a-f]{15}$" }),
+    example: "0193a5c1f2a4b01c",
+};
+
+const NO_SERVICE: &str = "Nothing is known of a service of this name, or no history is kept.";
+
 /// A part of a path, which is never empty.
 fn text() -> Value {
     json!({ "type": "string", "minLength": 1 })
@@ -98,6 +214,8 @@ const HEALTH: &str = include_str!("examples/health.json");
 const SERVICE_HEALTH: &str = include_str!("examples/service.json");
 const CONTAINERS: &str = include_str!("examples/containers.json");
 const CONTAINER_DETAILS: &str = include_str!("examples/container.json");
+const SERVICE_HISTORY: &str = include_str!("examples/history.json");
+const INCIDENT_DETAILS: &str = include_str!("examples/incident.json");
 const MAINTENANCE: &str = r#"{"for":"2h","reason":"broker upgrade"}"#;
 const METRICS: &str = include_str!("examples/metrics.txt");
 
@@ -182,6 +300,20 @@ static OPERATIONS: &[Operation] = &[
     },
     Operation {
         method: Method::GET,
+        path: "/containers/{container_name}/history",
+        parameters: &[CONTAINER, FROM, TO, STEP],
+        request: None,
+        answers: &[
+            answer(200, "In steps.", document(history::container_schema)),
+            answer(
+                404,
+                "Nothing is known of a container of this name, or no history is kept.",
+                document(error),
+            ),
+        ],
+    },
+    Operation {
+        method: Method::GET,
         path: "/services",
         parameters: &[],
         request: None,
@@ -240,6 +372,74 @@ static OPERATIONS: &[Operation] = &[
         answers: &[
             answer(200, "It was taken over.", document(config::reloaded_schema)),
             answer(422, "It is bad, and nothing has changed.", document(error)),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/services/{service_name}/history",
+        parameters: &[SERVICE, FROM, TO, STEP],
+        request: None,
+        answers: &[
+            answer(200, "In steps.", example(history::series_schema, SERVICE_HISTORY)),
+            answer(404, NO_SERVICE, document(error)),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/services/{service_name}/uptime",
+        parameters: &[SERVICE, WINDOWS],
+        request: None,
+        answers: &[
+            answer(200, "One entry for each window.", document(history::uptime_schema)),
+            answer(404, NO_SERVICE, document(error)),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/history",
+        parameters: &[SERVICES, FIELDS, FROM, TO, STEP],
+        request: None,
+        answers: &[
+            answer(200, "By columns.", document(history::many_schema)),
+            answer(404, NO_SERVICE, document(error)),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/incidents",
+        parameters: &[OF_SERVICE, OPEN, KIND, FROM, TO, LIMIT, CURSOR],
+        request: None,
+        answers: &[
+            answer(200, "The latest first.", document(history::incidents_schema)),
+            answer(404, NO_SERVICE, document(error)),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/incidents/{incident_id}",
+        parameters: &[INCIDENT],
+        request: None,
+        answers: &[
+            answer(
+                200,
+                "With its timeline.",
+                example(history::incident_schema, INCIDENT_DETAILS),
+            ),
+            answer(
+                404,
+                "There is no such incident, or no history is kept.",
+                document(error),
+            ),
+        ],
+    },
+    Operation {
+        method: Method::GET,
+        path: "/badge/{service_name}.svg",
+        parameters: &[SERVICE, BADGE, WINDOW],
+        request: None,
+        answers: &[
+            answer(200, "A picture.", page("image/svg+xml; charset=utf-8")),
+            answer(404, NO_SERVICE, document(error)),
         ],
     },
     Operation {

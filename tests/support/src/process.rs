@@ -1,13 +1,15 @@
 //! Real servers as processes of a test, on free ports of the loopback interface.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::timeout;
 
 /// Longest that a server may take to say something.
@@ -22,8 +24,24 @@ const POSTGRESQL: &str = "/usr/lib/postgresql";
 /// A running server. It is killed when it is dropped.
 pub struct Process {
     child: Child,
-    log: Lines<BufReader<ChildStderr>>,
+    log: UnboundedReceiver<String>,
     said: Vec<String>,
+}
+
+/// The lines of a log, read by a thread of their own: a server whose log nobody reads may come to a standstill.
+fn lines(log: ChildStderr) -> UnboundedReceiver<String> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let mut log = BufReader::new(File::from(log.into_owned_fd().unwrap()));
+    std::thread::spawn(move || {
+        let mut line = Vec::new();
+        while log.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            // Whoever started the server may no longer want to hear.
+            let _is_heard = sender.send(text).is_ok();
+            line.clear();
+        }
+    });
+    receiver
 }
 
 impl Process {
@@ -35,7 +53,7 @@ impl Process {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = lines(child.stderr.take().unwrap());
         let said = Vec::new();
         let mut process = Self { child, log, said };
         process.hear(ready).await;
@@ -54,7 +72,7 @@ impl Process {
     }
 
     async fn hear_out(&mut self, text: &str) -> bool {
-        while let Some(line) = self.log.next_line().await.unwrap() {
+        while let Some(line) = self.log.recv().await {
             let found = line.contains(text);
             self.said.push(line);
             if found {
