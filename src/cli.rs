@@ -7,6 +7,7 @@ mod client;
 mod generate;
 mod healthcheck;
 mod history;
+mod incidents;
 mod init;
 mod key;
 mod look;
@@ -72,9 +73,10 @@ enum Command {
         #[arg(long, value_name = "TIME", default_value = "3s", value_parser = parse_time)]
         timeout: Duration,
     },
-    /// Move what was kept from one store to another
-    #[command(subcommand)]
-    History(history::Command),
+    /// Show how a service was; or export and import all that was kept
+    History(history::Arguments),
+    /// List what broke, for how long, and why
+    Incidents(incidents::Arguments),
     /// Make keys of the API
     #[command(subcommand)]
     Key(key::Command),
@@ -105,7 +107,8 @@ pub fn main() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments, &sources),
         Command::Validate { file } => validate::run(file, sources),
         Command::Healthcheck { timeout } => healthcheck::run(&sources, timeout),
-        Command::History(command) => history::run(&command, &sources),
+        Command::History(arguments) => history::run(&arguments, &sources),
+        Command::Incidents(arguments) => incidents::run(&arguments, &sources),
         Command::Key(command) => key::run(&command),
         Command::Check { service } => check::run(&service, &sources),
         Command::Status(arguments) => look::status(&arguments, &sources),

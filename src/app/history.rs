@@ -66,16 +66,21 @@ pub(crate) fn place(settings: &settings::History) -> Place {
     }
 }
 
+/// How long things are kept, as the configuration says.
+pub(crate) fn retention(settings: &settings::History) -> Retention {
+    Retention {
+        raw: settings.raw_retention,
+        raw_bytes: settings.raw_max_size.saturating_mul(MIB),
+        minutes: settings.minute_retention,
+        hours: settings.hour_retention,
+        events: settings.event_retention,
+    }
+}
+
 fn options(settings: &settings::History, engine: Option<&Engine>) -> WriterOptions {
     WriterOptions {
         place: place(settings),
-        retention: Retention {
-            raw: settings.raw_retention,
-            raw_bytes: settings.raw_max_size.saturating_mul(MIB),
-            minutes: settings.minute_retention,
-            hours: settings.hour_retention,
-            events: settings.event_retention,
-        },
+        retention: retention(settings),
         buffer: settings.buffer,
         log_lines: settings.log_lines,
         logs: engine.map(|engine| Arc::new(ContainerLogs(engine.clone())) as Arc<dyn Logs>),

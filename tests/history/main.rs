@@ -1,6 +1,8 @@
 //! The history: one suite of tests that runs over every database.
 
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 mod postgres;
