@@ -9,6 +9,8 @@
 //!   hold for the file ([`crate::settings::labels`]).
 
 mod address;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod groups;
 mod words;
 
@@ -21,6 +23,9 @@ use crate::settings::labels::{Defined, Labelled, Said};
 use crate::settings::{Discovered, Settings};
 use groups::Group;
 use words::Words;
+
+/// Compose's condition for what does its work and ends.
+const ENDS_WELL: &str = "service_completed_successfully";
 
 /// What discovery looks at.
 #[derive(Debug, Clone, Copy)]
@@ -62,16 +67,17 @@ pub fn discover(scene: &Scene<'_>) -> Vec<Found> {
         return Vec::new();
     }
     let groups = groups::of(scene.containers.values());
+    let jobs: BTreeSet<(String, String)> = groups.iter().flat_map(Group::jobs_before_it).collect();
     let mut names = BTreeSet::new();
     let mut all = Vec::new();
-    for group in groups.iter().filter(|group| is_watched(group, scene)) {
+    for group in groups.iter().filter(|group| is_watched(group, &jobs, scene)) {
         all.extend(of_group(group, scene, &mut names));
     }
     all
 }
 
-/// The group is to be watched.
-fn is_watched(group: &Group, scene: &Scene<'_>) -> bool {
+/// The group is to be watched. `jobs` are the Compose services of which others say that they wait for their end.
+fn is_watched(group: &Group, jobs: &BTreeSet<(String, String)>, scene: &Scene<'_>) -> bool {
     let labels = &group.bearer().labels;
     match words::enabled(labels) {
         Some(is_enabled) => return is_enabled,
@@ -85,6 +91,10 @@ fn is_watched(group: &Group, scene: &Scene<'_>) -> bool {
     if is_own {
         return false;
     }
+    let is_job = group.compose.as_ref().is_some_and(|service| jobs.contains(service));
+    if is_job && !group.members.iter().any(has_failed) {
+        return false;
+    }
     let was_seen =
         |member: &Arc<ContainerState>| member.status.has_processes() || scene.seen_running.contains(&member.key);
     match scene.settings.discovery.containers {
@@ -93,11 +103,15 @@ fn is_watched(group: &Group, scene: &Scene<'_>) -> bool {
         Discovered::Project => {
             let project = scene.settings.discovery.project.as_deref().or(scene.project);
             // What has done its work and ended well before the monitor came, such as a migration, is no service.
-            let counts =
-                |member: &Arc<ContainerState>| was_seen(member) || member.exit_code.is_some_and(|code| code != 0);
+            let counts = |member: &Arc<ContainerState>| was_seen(member) || has_failed(member);
             project.is_some() && group.project() == project && group.members.iter().any(counts)
         }
     }
+}
+
+/// It has ended, and not well.
+fn has_failed(container: &Arc<ContainerState>) -> bool {
+    !container.status.has_processes() && container.exit_code.is_some_and(|code| code != 0)
 }
 
 /// The services of one group: one, or one for each of its numbered checks.
@@ -190,17 +204,27 @@ impl Group {
 
     /// What Compose says that the service needs, without what only has to have ended.
     fn compose_dependencies(&self) -> Option<Said> {
-        let label = compose_labels::DEPENDS_ON;
-        let needs = self.bearer().label(label)?;
-        let lasting = needs.split(',').filter_map(|need| {
-            let mut parts = need.split(':');
-            let (name, condition) = (parts.next()?.trim(), parts.next().unwrap_or_default());
-            (!name.is_empty() && condition != "service_completed_successfully").then_some(name)
-        });
-        let value = lasting.collect::<Vec<_>>().join(",");
+        let lasting = self.needs().filter(|(_, condition)| *condition != ENDS_WELL);
+        let value = lasting.map(|(service, _)| service).collect::<Vec<_>>().join(",");
         (!value.is_empty()).then(|| Said {
-            label: label.to_owned(),
+            label: compose_labels::DEPENDS_ON.to_owned(),
             value,
+        })
+    }
+
+    /// The Compose services, each with its project, that have to have ended well before this one starts.
+    fn jobs_before_it(&self) -> impl Iterator<Item = (String, String)> {
+        let jobs = self.needs().filter(|(_, condition)| *condition == ENDS_WELL);
+        jobs.filter_map(|(service, _)| Some((self.project()?.to_owned(), service.to_owned())))
+    }
+
+    /// What Compose says that the service waits for: another service, and what has to be true of it.
+    fn needs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let needs = self.bearer().label(compose_labels::DEPENDS_ON).unwrap_or_default();
+        needs.split(',').filter_map(|need| {
+            let mut parts = need.split(':');
+            let (service, condition) = (parts.next()?.trim(), parts.next().unwrap_or_default());
+            (!service.is_empty()).then_some((service, condition))
         })
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{checks, docker, metrics, settings};
+use crate::{checks, discovery, docker, metrics, settings};
 use mutate::Mutator;
 
 /// The seed of the tests, which are to be the same every time.
@@ -72,6 +72,7 @@ targets! {
     configuration_in_yaml: "settings-yaml", 500, settings::fuzz::yaml;
     variables_in_values: "expansion", 10_000, settings::fuzz::expansion;
     durations: "duration", 10_000, settings::fuzz::duration;
+    labels_of_containers: "container-labels", 3_000, discovery::fuzz::labels;
     secrets_in_texts: "secrets", 1_500, docker::fuzz::secrets;
     label_values: "labels", 5_000, metrics::fuzz::labels;
 }

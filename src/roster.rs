@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::docker::Own;
-use crate::settings::Sources;
+use crate::settings::{Settings, Sources};
 pub use desk::{Desk, Listing, Watching};
 use plan::{Plan, Watched};
 use reload::{Changes, Rejected, ReloadStatus, Trigger};
@@ -66,7 +66,8 @@ pub struct RosterTools {
 impl RosterTools {
     /// Defines what is new, forgets what is gone, and leaves alone what is the same.
     fn carry_out(&self, plan: Plan) -> Changes {
-        let before = self.desk.watched();
+        let before = self.desk.listing().watching;
+        let before = &before.services;
         let mut changes = Changes::default();
         for name in before.keys().filter(|name| !plan.services.contains_key(*name)) {
             tracing::info!(service = %name, "service is no longer watched");
@@ -77,7 +78,7 @@ impl RosterTools {
         for (name, watched) in &plan.services {
             let spec = &watched.definition.spec;
             match before.get(name) {
-                Some(old) if old.definition.is_like(&watched.definition) => {}
+                Some(old) if Arc::ptr_eq(old, watched) || old.definition.is_like(&watched.definition) => {}
                 Some(_) => {
                     tracing::info!(service = %name, origin = %watched.origin, "service has other settings");
                     self.probes.registry.do_send(Define(spec.clone()));
@@ -108,6 +109,8 @@ pub struct Roster {
     child: ChildContext,
     files: WatchedFiles,
     snapshot: Option<Arc<Snapshot>>,
+    /// What these settings name, which is worked out once.
+    configured: Option<(Arc<Settings>, Services)>,
     seen_running: BTreeSet<ContainerKey>,
     /// The configuration is being read.
     is_reloading: bool,
@@ -137,6 +140,7 @@ impl Roster {
             child,
             files: WatchedFiles::default(),
             snapshot: None,
+            configured: None,
             seen_running: BTreeSet::new(),
             is_reloading: false,
             waiting: Vec::new(),
@@ -154,16 +158,20 @@ impl Roster {
             own_id: None,
             project: None,
         };
-        tools.carry_out(plan::plan(&nothing_yet));
+        tools.carry_out(plan::plan(&nothing_yet, &plan::configured(&settings)));
     }
 
     /// Makes what is watched what it should be.
     fn refresh(&mut self) -> Changes {
         let settings = self.tools.desk.settings();
         let own = self.tools.own.as_ref().and_then(|own| own.borrow().clone());
+        let is_current = |(made_from, _): &(Arc<Settings>, Services)| Arc::ptr_eq(made_from, &settings);
+        if !self.configured.as_ref().is_some_and(is_current) {
+            self.configured = Some((settings.clone(), plan::configured(&settings)));
+        }
         let empty = BTreeMap::new();
         let snapshot = self.snapshot.as_ref();
-        let plan = plan::plan(&plan::Scene {
+        let scene = plan::Scene {
             settings: &settings,
             containers: snapshot.map_or(&empty, |snapshot| &snapshot.containers),
             seen_running: &self.seen_running,
@@ -177,8 +185,10 @@ impl Roster {
                 .project
                 .as_deref()
                 .or_else(|| own.as_ref().and_then(|own| own.project.as_deref())),
-        });
-        self.tools.carry_out(plan)
+        };
+        let nothing = Services::new();
+        let configured = self.configured.as_ref().map_or(&nothing, |(_, configured)| configured);
+        self.tools.carry_out(plan::plan(&scene, configured))
     }
 
     /// What the registry knows now.
@@ -219,7 +229,7 @@ impl Roster {
         }));
     }
 
-    fn take_over(&mut self, settings: crate::settings::Settings) -> Changes {
+    fn take_over(&mut self, settings: Settings) -> Changes {
         let needs_restart = self.tools.desk.settings_are(Arc::new(settings));
         let changes = self.refresh();
         Changes {
@@ -232,7 +242,7 @@ impl Roster {
     fn look_at_files(&mut self, ctx: &mut Context<Self>) {
         self.child.heart.expect_within(LOOK + SLACK);
         let sources = self.tools.sources.clone();
-        let beside = self.tools.desk.settings().files_read.clone();
+        let beside = self.tools.desk.files();
         let looking = tokio::task::spawn_blocking(move || WatchedFiles::look(&sources, &beside));
         ctx.spawn(looking.into_actor(self).map(|looked, roster, ctx| {
             if let Ok(looked) = looked
@@ -329,7 +339,7 @@ impl Handler<Reload> for Roster {
 }
 
 /// The services that are watched, by name.
-pub type Services = BTreeMap<ServiceName, Watched>;
+pub type Services = BTreeMap<ServiceName, Arc<Watched>>;
 
 impl ReloadStatus {
     /// The last configuration that was read is not the one that holds.

@@ -264,6 +264,28 @@ fn all_that_run_or_all_of_a_project() {
 }
 
 #[test]
+fn a_job_whose_end_others_wait_for_is_no_service_unless_it_fails() {
+    let mut world = World::new("[discovery]\ncontainers = \"project\"\n");
+    let compose = "migrate:service_completed_successfully:false";
+    world.composed("shop-web-1", "shop", "web", &[(compose_labels::DEPENDS_ON, compose)]);
+    let job = world.composed("shop-migrate-1", "shop", "migrate", &[]).key.clone();
+    world.seen.insert(job.clone());
+    for (status, exit_code, expected) in [
+        (ContainerStatus::Running, None, &["web container -"][..]),
+        (ContainerStatus::Exited, Some(0), &["web container -"]),
+        (
+            ContainerStatus::Exited,
+            Some(3),
+            &["web container -", "migrate container -"],
+        ),
+    ] {
+        let migrate = Arc::make_mut(world.containers.get_mut(&job).unwrap());
+        (migrate.status, migrate.exit_code) = (status, exit_code);
+        assert_eq!(world.shown(), expected, "{status:?} {exit_code:?}");
+    }
+}
+
+#[test]
 fn what_ran_once_stays_until_it_is_removed() {
     let mut world = World::new("[discovery]\ncontainers = \"running\"\n");
     let key = world.has("web", &[]).key.clone();

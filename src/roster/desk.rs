@@ -1,13 +1,14 @@
 //! Where others ask the roster, and where a run of it leaves what its successor needs.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::Addr;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::plan::Plan;
+use super::plan::{Plan, Watched};
 use super::reload::{Changes, Rejected, ReloadStatus, Trigger, needs_restart};
 use super::{Reload, Roster, Services};
 use crate::settings::Settings;
@@ -91,6 +92,14 @@ impl Desk {
         }
     }
 
+    /// The files beside the configuration from whose content something that is watched is made.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let of_labels = |watched: &Arc<Watched>| watched.files.clone();
+        let mut files: Vec<PathBuf> = self.book().watching.services.values().flat_map(of_labels).collect();
+        files.extend_from_slice(&self.settings().files_read);
+        files
+    }
+
     /// What became of the configurations that were read.
     pub fn reload_status(&self) -> ReloadStatus {
         self.book().reload.clone()
@@ -114,10 +123,6 @@ impl Desk {
 
     pub(super) fn open(&self, roster: Addr<Roster>) {
         self.book().roster = Some(roster);
-    }
-
-    pub(super) fn watched(&self) -> Services {
-        self.book().watching.services.clone()
     }
 
     /// These services are watched from now on. What is wrong with labels is logged when it is new.

@@ -1,7 +1,8 @@
 //! What should be watched: a pure function of the configuration and the containers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use health_monitor_actors::model::ServiceName;
@@ -35,7 +36,12 @@ pub struct Watched {
     pub problems: Vec<String>,
     /// What a person may wonder about.
     pub notes: Vec<String>,
+    /// Files that its labels name. Those of the configuration are in [`Settings::files_read`].
+    pub files: Vec<PathBuf>,
 }
+
+/// The services' names, found without regard to case.
+struct Names(HashMap<String, ServiceName>);
 
 /// Where a service comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,15 +56,43 @@ pub enum Origin {
     Container(String),
 }
 
+/// What the configuration alone names.
+pub fn configured(settings: &Settings) -> Services {
+    // In one pass: there may be ten thousand services.
+    let mut effective: HashMap<&str, Vec<Effective>> = HashMap::new();
+    for one in &settings.effective {
+        if let [section, service, ..] = one.path.names()
+            && section == SERVICES
+        {
+            effective.entry(service).or_default().push(one.clone());
+        }
+    }
+    let watched = settings.services.iter().map(|definition| {
+        let name = &definition.spec.name;
+        let origin = if settings.built_in_services {
+            Origin::BuiltIn
+        } else {
+            Origin::File(settings.place_of(&KeyPath::of(&[SERVICES, name.as_str()])))
+        };
+        let watched = Watched {
+            definition: definition.clone(),
+            origin,
+            effective: effective.remove(name.as_str()).unwrap_or_default(),
+            problems: Vec::new(),
+            notes: Vec::new(),
+            files: Vec::new(),
+        };
+        (name.clone(), Arc::new(watched))
+    });
+    watched.collect()
+}
+
 /// Puts together what the configuration names and what is discovered: the file wins over labels, and labels over the
 /// built-in services.
-pub fn plan(scene: &Scene<'_>) -> Plan {
+pub fn plan(scene: &Scene<'_>, configured: &Services) -> Plan {
     let settings = scene.settings;
-    let mut services: Services = settings
-        .services
-        .iter()
-        .map(|service| configured(service, settings))
-        .collect();
+    let mut services = configured.clone();
+    let mut names = Names::of(&services);
     let index = ContainerIndex::new(scene.containers.values(), scene.project);
     let mut bearers: BTreeMap<_, ServiceName> = BTreeMap::new();
     for (name, watched) in &services {
@@ -69,8 +103,7 @@ pub fn plan(scene: &Scene<'_>) -> Plan {
     let mut by_compose = BTreeSet::new();
     for found in discovery::discover(scene) {
         let name = found.defined.definition.spec.name.clone();
-        let same_name = services.keys().find(|other| other.folded() == name.folded());
-        let mut rivals: BTreeSet<ServiceName> = same_name.cloned().into_iter().collect();
+        let mut rivals: BTreeSet<ServiceName> = names.find(&name).cloned().into_iter().collect();
         rivals.extend(found.containers.iter().filter_map(|key| bearers.get(key).cloned()));
         if !settings.built_in_services && !rivals.is_empty() {
             for rival in rivals.iter().filter(|_| found.is_labelled) {
@@ -80,7 +113,7 @@ pub fn plan(scene: &Scene<'_>) -> Plan {
                         found.bearer
                     );
                     if !watched.notes.contains(&note) {
-                        watched.notes.push(note);
+                        Arc::make_mut(watched).notes.push(note);
                     }
                 }
             }
@@ -92,39 +125,20 @@ pub fn plan(scene: &Scene<'_>) -> Plan {
                 .is_some_and(|watched| watched.origin == Origin::BuiltIn)
             {
                 services.remove(&rival);
+                names.remove(&rival);
             }
         }
         if found.dependencies_by_compose {
             by_compose.insert(name.clone());
         }
-        services.insert(name, discovered(found, settings));
+        names.insert(&name);
+        services.insert(name, Arc::new(discovered(found, settings)));
     }
-    resolve_dependencies(&mut services, &by_compose);
+    resolve_dependencies(&mut services, &names, &by_compose);
     Plan {
-        idle_windows: idle_windows(settings, &services),
+        idle_windows: idle_windows(settings, &names),
         services,
     }
-}
-
-fn configured(definition: &ServiceDefinition, settings: &Settings) -> (ServiceName, Watched) {
-    let section = KeyPath::of(&[SERVICES, definition.spec.name.as_str()]);
-    let own = settings
-        .effective
-        .iter()
-        .filter(|effective| effective.path.is_within(&section));
-    let origin = if settings.built_in_services {
-        Origin::BuiltIn
-    } else {
-        Origin::File(settings.place_of(&section))
-    };
-    let watched = Watched {
-        definition: definition.clone(),
-        origin,
-        effective: own.cloned().collect(),
-        problems: Vec::new(),
-        notes: Vec::new(),
-    };
-    (definition.spec.name.clone(), watched)
 }
 
 fn discovered(found: Found, settings: &Settings) -> Watched {
@@ -140,41 +154,40 @@ fn discovered(found: Found, settings: &Settings) -> Watched {
         effective: found.defined.effective,
         problems: found.defined.problems,
         notes: Vec::new(),
+        files: found.defined.files,
     }
 }
 
 /// Leaves out what discovered services cannot depend on: others that there are not (which is a problem where a label
 /// names them), themselves, and whatever would close a circle.
-fn resolve_dependencies(services: &mut Services, by_compose: &BTreeSet<ServiceName>) {
-    let names: BTreeMap<String, ServiceName> = services.keys().map(|name| (name.folded(), name.clone())).collect();
-    for (name, watched) in services.iter_mut() {
-        if !watched.origin.is_discovered() {
-            continue;
-        }
+fn resolve_dependencies(services: &mut Services, names: &Names, by_compose: &BTreeSet<ServiceName>) {
+    let mut discovered = Vec::new();
+    for (name, watched) in services
+        .iter_mut()
+        .filter(|(_, watched)| watched.origin.is_discovered())
+    {
+        discovered.push(name.clone());
         let mut known = Vec::new();
         let mut problems = Vec::new();
         for wanted in &watched.definition.spec.depends_on {
-            match names.get(&wanted.folded()) {
+            match names.find(wanted) {
                 Some(found) if found == name => problems.push(format!("{name} cannot depend on itself")),
                 Some(found) if known.contains(found) => {}
                 Some(found) => known.push(found.clone()),
                 None => problems.push(format!("{name} depends on '{wanted}', which is not watched")),
             }
         }
+        let watched = Arc::make_mut(watched);
         if !by_compose.contains(name) {
             watched.problems.extend(problems);
         }
         watched.set_dependencies(known);
     }
-    let discovered: Vec<ServiceName> = services
-        .iter()
-        .filter(|(_, watched)| watched.origin.is_discovered())
-        .map(|(name, _)| name.clone())
-        .collect();
     for name in &discovered {
         if reaches_itself(name, services)
             && let Some(watched) = services.get_mut(name)
         {
+            let watched = Arc::make_mut(watched);
             let problem = format!("the dependencies of {name} lead back to it; they are left out");
             watched.problems.push(problem);
             watched.set_dependencies(Vec::new());
@@ -198,16 +211,37 @@ fn reaches_itself(start: &ServiceName, services: &Services) -> bool {
     false
 }
 
-fn idle_windows(settings: &Settings, services: &Services) -> Vec<String> {
+fn idle_windows(settings: &Settings, names: &Names) -> Vec<String> {
     let mut sentences = Vec::new();
     for window in &settings.windows {
         let named = window.services.iter().flatten();
-        for service in named.filter(|named| !services.keys().any(|name| name.folded() == named.folded())) {
+        for service in named.filter(|named| names.find(named).is_none()) {
             let window = &window.window.name;
             sentences.push(format!("maintenance.{window} names '{service}', which is not watched"));
         }
     }
     sentences
+}
+
+// === impl Names ===
+
+impl Names {
+    fn of(services: &Services) -> Self {
+        Self(services.keys().map(|name| (name.folded(), name.clone())).collect())
+    }
+
+    /// The service that is called so, whatever the case.
+    fn find(&self, name: &ServiceName) -> Option<&ServiceName> {
+        self.0.get(&name.folded())
+    }
+
+    fn insert(&mut self, name: &ServiceName) {
+        self.0.insert(name.folded(), name.clone());
+    }
+
+    fn remove(&mut self, name: &ServiceName) {
+        self.0.remove(&name.folded());
+    }
 }
 
 // === impl Plan ===

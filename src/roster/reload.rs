@@ -103,6 +103,10 @@ pub(super) fn needs_restart(started_with: &Settings, now: &Settings) -> Vec<Stri
     };
     let mut keys = differs(&before, &after);
     keys.extend(differs(&after, &before));
+    // Its value is hidden in what is compared above.
+    if started_with.history.password != now.history.password {
+        keys.push("history.password".to_owned());
+    }
     keys.sort();
     keys.dedup();
     keys

@@ -20,7 +20,13 @@ pub(super) struct WatchedFiles {
 }
 
 /// What one look saw.
-pub(super) type Looked = BTreeMap<PathBuf, Option<Stamp>>;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Looked {
+    /// The configuration file that would be read now.
+    configuration: Option<(PathBuf, Option<Stamp>)>,
+    /// The files beside it.
+    beside: BTreeMap<PathBuf, Option<Stamp>>,
+}
 
 /// What tells a file from its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +41,14 @@ pub(super) struct Stamp {
 impl WatchedFiles {
     /// Looks at the configuration file, the one that would be read now, and at those beside it.
     pub(super) fn look(sources: &Sources, beside: &[PathBuf]) -> Looked {
-        let files = sources.find().into_iter().chain(beside.iter().cloned());
-        files.map(|file| (file.clone(), stamp(&file))).collect()
+        let stamped = |file: PathBuf| {
+            let stamp = stamp(&file);
+            (file, stamp)
+        };
+        Looked {
+            configuration: sources.find().map(stamped),
+            beside: beside.iter().cloned().map(stamped).collect(),
+        }
     }
 
     /// The files are others than those that were read, and have come to rest: two looks saw the same, so that a file that
@@ -44,18 +56,31 @@ impl WatchedFiles {
     pub(super) fn have_changed(&mut self, looked: Looked) -> bool {
         let is_at_rest = self.last.as_ref() == Some(&looked);
         self.last = Some(looked.clone());
-        match &self.read {
-            // The first look is at what the monitor started with.
-            None => {
-                self.read = Some(looked);
-                false
-            }
-            Some(read) if *read == looked || !is_at_rest => false,
-            Some(_) => {
-                self.read = Some(looked);
-                true
-            }
+        // The first look is at what the monitor started with.
+        let Some(read) = &mut self.read else {
+            self.read = Some(looked);
+            return false;
+        };
+        if !is_at_rest {
+            return false;
         }
+        let differs = read.differs_from(&looked);
+        *read = looked;
+        differs
+    }
+}
+
+// === impl Looked ===
+
+impl Looked {
+    /// A file has other content. One that stands beside the configuration for the first time, or no longer, does not: that
+    /// follows from what was read.
+    fn differs_from(&self, later: &Self) -> bool {
+        let is_other = |(file, stamp): (&PathBuf, &Option<Stamp>)| {
+            let later = later.beside.get(file);
+            later.is_some_and(|later| later != stamp)
+        };
+        self.configuration != later.configuration || self.beside.iter().any(is_other)
     }
 }
 
@@ -103,7 +128,12 @@ mod tests {
         }
 
         fn look(&mut self) -> bool {
-            self.watched.have_changed(WatchedFiles::look(&self.sources, &[]))
+            self.look_beside(&[])
+        }
+
+        fn look_beside(&mut self, names: &[&str]) -> bool {
+            let beside: Vec<PathBuf> = names.iter().map(|name| self.path(name)).collect();
+            self.watched.have_changed(WatchedFiles::look(&self.sources, &beside))
         }
     }
 
@@ -145,5 +175,18 @@ mod tests {
         fs::remove_file(scene.path("a.toml")).unwrap();
         assert!(!scene.look());
         assert!(scene.look());
+    }
+
+    #[test]
+    fn a_file_beside_the_configuration_counts_when_it_changes_and_not_when_it_is_named() {
+        let mut scene = Scene::of("a.toml");
+        fs::write(scene.path("a.toml"), "one").unwrap();
+        fs::write(scene.path("secret"), "one").unwrap();
+        assert!(!scene.look() && !scene.look());
+        assert!(!scene.look_beside(&["secret"]) && !scene.look_beside(&["secret"]));
+        fs::write(scene.path("secret"), "another").unwrap();
+        assert!(!scene.look_beside(&["secret"]));
+        assert!(scene.look_beside(&["secret"]));
+        assert!(!scene.look() && !scene.look());
     }
 }

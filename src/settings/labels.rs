@@ -76,6 +76,8 @@ pub struct Defined {
     pub effective: Vec<Effective>,
     /// What is wrong with the labels.
     pub problems: Vec<String>,
+    /// The files whose content it is made from, or would be if they could be read.
+    pub files: Vec<PathBuf>,
 }
 
 // === impl Base ===
@@ -94,9 +96,10 @@ impl Base {
     pub(crate) fn define(&self, labelled: &Labelled, mut problems: Vec<String>) -> Option<Defined> {
         let kind = checks::find(&labelled.check);
         problems.extend(self.unusable(labelled, kind));
+        let mut files = Vec::new();
         if problems.is_empty() {
-            match self.read(labelled) {
-                Ok(defined) => return Some(defined),
+            match self.read(labelled, &mut files) {
+                Ok(defined) => return Some(Defined { files, ..defined }),
                 Err(found) => problems = found,
             }
         }
@@ -106,11 +109,16 @@ impl Base {
             said: BTreeMap::new(),
             ..labelled.clone()
         };
-        let defined = self.read(&by_state_alone).ok()?;
-        Some(Defined { problems, ..defined })
+        let defined = self.read(&by_state_alone, &mut Vec::new()).ok()?;
+        Some(Defined {
+            problems,
+            files,
+            ..defined
+        })
     }
 
-    fn read(&self, labelled: &Labelled) -> Result<Defined, Vec<String>> {
+    /// Beside what is defined it tells which files were looked at.
+    fn read(&self, labelled: &Labelled, files: &mut Vec<PathBuf>) -> Result<Defined, Vec<String>> {
         let section = KeyPath::of(&[SERVICES, labelled.name.as_str()]);
         let mut places = self.places.clone();
         let bearer: Arc<str> = Arc::from(labelled.bearer.as_str());
@@ -140,7 +148,8 @@ impl Base {
         };
         let mut walk = Walk::new(&layers);
         let definition = services::read_service(labelled.name.as_str(), &table, &section, &self.defaults, &mut walk);
-        let (effective, _files) = walk.take_effective();
+        let (effective, looked_at) = walk.take_effective();
+        files.extend(looked_at);
         let problems = walk.into_problems();
         match definition {
             Some(mut definition) if problems.is_empty() => {
@@ -149,6 +158,7 @@ impl Base {
                     definition,
                     effective,
                     problems: Vec::new(),
+                    files: Vec::new(),
                 })
             }
             _ => Err(problems.iter().map(Problem::to_string).collect()),

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +32,17 @@ pub struct ServiceDefinition {
     pub spec: Arc<ServiceSpec>,
     /// Its check, ready to run.
     pub check: Arc<dyn Check>,
-    /// What the check was made from: as long as these are equal, the check does the same.
+    /// What the check was made from: as long as these are equal, and the files that they name, the check does the same.
     pub check_values: Values,
+    files: Vec<ReadFile>,
+}
+
+/// A file that a check was made from, such as a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ReadFile {
+    path: PathBuf,
+    /// Tells its content from another's; `None` where it could not be read.
+    content: Option<u64>,
 }
 
 /// A value that applies to a service, and how near to the service it was said.
@@ -125,17 +137,28 @@ pub(super) fn read_service(
     }
     let own = |key: &Key| Some((key.name.to_owned(), values.get(key.name)?.clone()));
     let check_values: Values = kind.schema.iter().filter_map(own).collect();
+    let files: Vec<ReadFile> = files_of(kind, &check_values).map(ReadFile::read).collect();
+    for file in &files {
+        walk.note_file(file.path.clone());
+    }
     match (kind.build)(&check_values) {
         Ok(check) => Some(ServiceDefinition {
             spec: Arc::new(spec),
             check,
             check_values,
+            files,
         }),
         Err(invalid) => {
             walk.problem(&path.join(&invalid.key), invalid.problem);
             None
         }
     }
+}
+
+/// The files that a check reads when it is made.
+fn files_of(kind: CheckKind, values: &Values) -> impl Iterator<Item = PathBuf> {
+    let paths = kind.schema.iter().filter(|key| key.kind == KeyKind::Path);
+    paths.filter_map(|key| values.get(key.name)?.as_str().map(PathBuf::from))
 }
 
 /// The values of the keys that any service may have, where it is not known which check is meant: then the keys of all
@@ -434,7 +457,20 @@ impl ServiceDefinition {
 
     /// It asks the same in the same way.
     pub fn is_like(&self, other: &Self) -> bool {
-        self.spec == other.spec && self.check_values == other.check_values
+        self.spec == other.spec && self.check_values == other.check_values && self.files == other.files
+    }
+}
+
+// === impl ReadFile ===
+
+impl ReadFile {
+    fn read(path: PathBuf) -> Self {
+        let content = fs::read(&path).ok().map(|content| {
+            let mut hasher = DefaultHasher::new();
+            content.hash(&mut hasher);
+            hasher.finish()
+        });
+        Self { path, content }
     }
 }
 

@@ -65,6 +65,11 @@ impl<'a> Walk<'a> {
         (std::mem::take(&mut self.effective), std::mem::take(&mut self.files))
     }
 
+    /// Notes a file whose content something is made from.
+    pub(super) fn note_file(&mut self, file: PathBuf) {
+        self.files.push(file);
+    }
+
     /// Notes what holds for a key and where that was said.
     pub(super) fn note_effective(&mut self, path: KeyPath, kind: KeyKind, value: &Json, said_at: &KeyPath) {
         let origin = self.layers.places.said(said_at);
@@ -187,7 +192,7 @@ impl<'a> Walk<'a> {
             return None;
         };
         let resolved = self.resolve(path, file);
-        self.files.push(PathBuf::from(&resolved));
+        self.note_file(PathBuf::from(&resolved));
         match read_secret(Path::new(&resolved)) {
             Ok(secret) => Some(Json::from(secret)),
             Err(problem) => {

@@ -98,7 +98,7 @@ impl Drop for Made {
 }
 
 /// Makes the image from the machine's own static busybox.
-fn import_image() {
+pub(crate) fn import_image() {
     static IMPORTED: OnceLock<()> = OnceLock::new();
     IMPORTED.get_or_init(|| {
         let is_there = Command::new("docker")

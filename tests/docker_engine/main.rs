@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod collector;
 #[cfg(test)]
+mod compose_project;
+#[cfg(test)]
 mod containers;
 #[cfg(test)]
 mod discovery;

@@ -44,13 +44,14 @@ impl World {
     }
 
     fn plan(&self) -> Plan {
-        plan(&Scene {
+        let scene = Scene {
             settings: &self.settings,
             containers: &self.containers,
             seen_running: &BTreeSet::new(),
             own_id: None,
             project: None,
-        })
+        };
+        plan(&scene, &configured(&self.settings))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ pub struct Binary {
     /// Its working folder.
     pub folder: TempDir,
     pub address: String,
+    program: String,
     key: Option<String>,
     client: reqwest::Client,
     child: Child,
@@ -29,42 +30,50 @@ impl Binary {
     /// Starts the program with this configuration in a file `monitor.toml` of its working folder, and waits until its API
     /// answers. An admin key is added to the configuration where `key` is its text and its hash.
     pub async fn start(program: &str, configuration: &str, key: Option<(&str, &str)>) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .to_string();
         let folder = tempfile::tempdir().unwrap();
         let mut text = configuration.to_owned();
         if let Some((_, hash)) = key {
             text.push_str(&key_section(hash));
         }
         fs::write(folder.path().join("monitor.toml"), text).unwrap();
-        let log = File::create(folder.path().join("log")).unwrap();
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .current_dir(folder.path())
-            .args(["--config", "monitor.toml", "run"])
-            .env("HEALTH_MONITOR__SERVER__BIND", free.to_string())
-            .env("HEALTH_MONITOR__HISTORY__PATH", "history.db")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
-        if let Ok(host) = std::env::var("DOCKER_HOST") {
-            command.env("DOCKER_HOST", host);
-        }
         let monitor = Self {
+            child: spawn(program, folder.path(), &address),
             folder,
-            address: free.to_string(),
+            address,
+            program: program.to_owned(),
             key: key.map(|(key, _)| key.to_owned()),
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
-            child: command.spawn().unwrap(),
         };
+        monitor.answers().await;
+        monitor
+    }
+
+    /// Tells it to stop, and starts another process in the same place.
+    pub async fn restart(&mut self) {
+        let told = Command::new("kill").arg(self.pid().to_string()).status().unwrap();
+        assert!(told.success());
+        let ended = until("the monitor ends", START, async || {
+            self.child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned())
+        });
+        let ended = ended.await;
+        assert!(ended.success(), "{ended}: {}", self.log());
+        self.child = spawn(&self.program, self.folder.path(), &self.address);
+        self.answers().await;
+    }
+
+    async fn answers(&self) {
         until("the monitor answers", START, async || {
-            match monitor.ask(Method::GET, "/livez", None).await {
+            match self.ask(Method::GET, "/livez", None).await {
                 Ok(_) => Ok(()),
-                Err(error) => Err(format!("{error}\n{}", monitor.log())),
+                Err(error) => Err(format!("{error}\n{}", self.log())),
             }
         })
         .await;
-        monitor
     }
 
     /// Its configuration file.
@@ -114,6 +123,29 @@ impl Binary {
         let text = response.text().await?;
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }
+}
+
+/// A process in this folder; the log is written on where there is one.
+fn spawn(program: &str, folder: &Path, address: &str) -> Child {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))
+        .unwrap();
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .current_dir(folder)
+        .args(["--config", "monitor.toml", "run"])
+        .env("HEALTH_MONITOR__SERVER__BIND", address)
+        .env("HEALTH_MONITOR__HISTORY__PATH", "history.db")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    if let Ok(host) = std::env::var("DOCKER_HOST") {
+        command.env("DOCKER_HOST", host);
+    }
+    command.spawn().unwrap()
 }
 
 /// What a configuration says of an admin key with this hash.
