@@ -3,8 +3,8 @@
 //! # Layout
 //!
 //! - [`server`]: the HTTP server and its limits; [`certificate`]: its certificate, where it speaks TLS; [`turnstile`]: how
-//!   much of a connection is read ahead; [`routes`]: which path is which resource, and which key it needs; [`access`]: who
-//!   asks.
+//!   much of a connection is read ahead; [`crowd`]: which connection goes where there are too many; [`pieces`]: how answers
+//!   are handed out; [`routes`]: which path is which resource, and which key it needs; [`access`]: who asks.
 //! - [`state`]: what handlers ask: the registry for its snapshot, and the other actors for what they show of themselves.
 //! - [`error`]: the one error type, and the one place where it becomes HTTP.
 //! - [`wire`]: how times and other small things are written in JSON; [`query`]: how a query is read; [`rendered`]: what
@@ -22,6 +22,7 @@ mod badge;
 mod certificate;
 mod config;
 mod containers;
+mod crowd;
 mod docs;
 mod error;
 mod exposition;
@@ -32,6 +33,7 @@ mod index;
 mod internals;
 mod livez;
 mod openapi;
+mod pieces;
 mod query;
 mod readyz;
 mod rendered;

@@ -5,8 +5,8 @@
 //! - [`text`]: the format itself: families, labels, escaping, numbers.
 //! - [`services`] and [`containers`]: one sample for each thing in the snapshot, so that `/metrics` never disagrees with
 //!   `/health` and no series outlives what it describes.
-//! - [`itself`] and [`history`]: what the monitor tells of itself, from the figures that its parts report when asked; [`process`]: what
-//!   the kernel tells of its process.
+//! - [`itself`] and [`history`]: what the monitor tells of itself, from the figures that its parts report when asked;
+//!   [`process`]: what the kernel tells of its process.
 //!
 //! A series whose value is not known is absent; nothing is shown as 0 that was not measured.
 
@@ -47,24 +47,33 @@ pub struct Exposition {
     process: Arc<Process>,
     settings: Settings,
     services: Vec<services::Row>,
+    containers: Vec<containers::Row>,
     /// Where the next piece begins; `None` after the last one.
-    next: Option<Position>,
+    next: Option<Place>,
     /// The family that was announced last.
     announced: &'static str,
 }
 
-/// A place among the families of services.
+/// A place in the exposition.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Services(Position),
+    Containers(Position),
+    Rest,
+}
+
+/// A place among families that have a sample for each of many rows.
 #[derive(Debug, Clone, Copy, Default)]
 struct Position {
     family: usize,
-    service: usize,
+    row: usize,
 }
 
 /// Bytes at which a piece is handed out.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 16 * 1024;
 
-/// Services of which one family is written before the piece's size is looked at again.
-const SERVICES_AT_ONCE: usize = 128;
+/// Rows of which one family is written before the piece's size is looked at again.
+const ROWS_AT_ONCE: usize = 16;
 
 // === impl Exposition ===
 
@@ -73,68 +82,97 @@ impl Exposition {
     pub fn new(snapshot: Arc<Snapshot>, figures: SelfFigures, process: Arc<Process>, settings: Settings) -> Self {
         Self {
             services: services::rows(&snapshot),
+            containers: containers::rows(&snapshot),
             snapshot,
             figures,
             process,
             settings,
-            next: Some(Position::default()),
+            next: Some(Place::Services(Position::default())),
             announced: "",
         }
     }
 
-    /// Writes families of services from `position` on, until the piece is large enough; `None` where all are written.
-    fn write_services(&self, text: &mut Text, mut position: Position) -> Option<Position> {
-        while let Some(family) = services::FAMILIES.get(position.family) {
-            let rest = self.services.get(position.service..).unwrap_or_default();
-            match rest.split_at_checked(SERVICES_AT_ONCE) {
-                Some((some, _)) => {
-                    family(text, some, self.settings);
-                    position.service += SERVICES_AT_ONCE;
+    /// Writes from `place` on, until the piece is large enough or the next part begins; tells where it goes on.
+    fn write(&self, text: &mut Text, place: Place) -> Option<Place> {
+        match place {
+            Place::Services(position) => {
+                let family = |text: &mut Text, family: &services::Family, rows: &_| family(text, rows, self.settings);
+                let next = write_rows(text, position, &services::FAMILIES, &self.services, family);
+                if let Some(position) = next {
+                    return Some(Place::Services(position));
                 }
-                None => {
-                    family(text, rest, self.settings);
-                    position = Position {
-                        family: position.family + 1,
-                        service: 0,
-                    };
-                }
+                services::write_totals(text, &self.services);
+                Some(Place::Containers(Position::default()))
             }
-            if text.len() >= PIECE {
-                return Some(position);
+            Place::Containers(position) => {
+                let family = |text: &mut Text, family: &containers::Family, rows: &_| family(text, rows);
+                let next = write_rows(text, position, &containers::FAMILIES, &self.containers, family);
+                if let Some(position) = next {
+                    return Some(Place::Containers(position));
+                }
+                if self.snapshot.engine.is_up() {
+                    containers::write_totals(text, &self.snapshot);
+                }
+                Some(Place::Rest)
+            }
+            Place::Rest => {
+                itself::write(text, &self.snapshot.engine, &self.figures);
+                if let Some(figures) = &self.figures.history {
+                    history::write(text, figures);
+                }
+                None
             }
         }
-        None
     }
+}
 
-    /// Writes all that does not grow with the number of services.
-    fn write_rest(&self, text: &mut Text) {
-        services::write_totals(text, &self.services);
-        containers::write(text, &containers::rows(&self.snapshot));
-        if self.snapshot.engine.is_up() {
-            containers::write_totals(text, &self.snapshot);
+/// Writes families from `position` on, until the piece is large enough; `None` where all are written.
+fn write_rows<F, R>(
+    text: &mut Text,
+    mut position: Position,
+    families: &[F],
+    rows: &[R],
+    write: impl Fn(&mut Text, &F, &[R]),
+) -> Option<Position> {
+    while let Some(family) = families.get(position.family) {
+        let rest = rows.get(position.row..).unwrap_or_default();
+        match rest.split_at_checked(ROWS_AT_ONCE) {
+            Some((some, _)) => {
+                write(text, family, some);
+                position.row += ROWS_AT_ONCE;
+            }
+            None => {
+                write(text, family, rest);
+                position = Position {
+                    family: position.family + 1,
+                    row: 0,
+                };
+            }
         }
-        itself::write(text, &self.snapshot.engine, &self.figures);
-        if let Some(figures) = &self.figures.history {
-            history::write(text, figures);
+        if text.len() >= PIECE {
+            return Some(position);
         }
     }
+    None
 }
 
 impl Iterator for Exposition {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
-        let position = self.next?;
+        self.next?;
         let mut text = Text::after(self.announced, 2 * PIECE);
-        self.next = self.write_services(&mut text, position);
-        if self.next.is_some() {
-            self.announced = text.announced();
-            return Some(text.finish());
+        while let Some(place) = self.next
+            && text.len() < PIECE
+        {
+            self.next = self.write(&mut text, place);
         }
-        self.write_rest(&mut text);
-        let mut last = text.finish();
-        self.process.write(&mut last);
-        Some(last)
+        self.announced = text.announced();
+        let mut piece = text.finish();
+        if self.next.is_none() {
+            self.process.write(&mut piece);
+        }
+        Some(piece)
     }
 }
 

@@ -15,6 +15,7 @@ use futures_util::stream::{self, LocalBoxStream, StreamExt};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
+use super::pieces::in_pieces;
 use super::turnstile::Turnstile;
 use super::{ApiError, Limits};
 
@@ -24,10 +25,15 @@ pub(super) async fn log(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
-    if let Some(turnstile) = request.conn_data::<Rc<Turnstile>>() {
+    let turnstile = request.conn_data::<Rc<Turnstile>>().cloned();
+    if let Some(turnstile) = &turnstile {
         turnstile.taken();
     }
+    let has_body = announces_body(&request);
     let response = next.call(request).await?;
+    if let Some(turnstile) = turnstile.filter(|_| has_body) {
+        turnstile.recount();
+    }
     let request = response.request();
     debug!(
         method = %request.method(),
@@ -40,7 +46,8 @@ pub(super) async fn log(
     Ok(response)
 }
 
-/// Refuses what is too long, and gives the refusals of the layers below the form that all errors have.
+/// Refuses what is too long, gives the refusals of the layers below the form that all errors have, and hands out in pieces
+/// what they answer.
 pub(super) async fn limit(
     limits: web::Data<Limits>,
     request: ServiceRequest,
@@ -49,7 +56,7 @@ pub(super) async fn limit(
     if let Err(error) = check(&request, &limits) {
         return Ok(refuse(request, &error));
     }
-    let response = next.call(request).await?.map_into_boxed_body();
+    let response = next.call(request).await?.map_body(|_head, body| in_pieces(body));
     if response.status() == StatusCode::NOT_ACCEPTABLE {
         return Ok(response.into_response(ApiError::NotAcceptable.error_response()));
     }

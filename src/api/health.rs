@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use health_monitor_actors::model::{ServiceName, ServiceState, Snapshot, Status};
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
+use super::pieces::Pieces;
 use super::wire::Micros;
 use super::{ApiError, ApiState, query};
 
@@ -49,7 +51,7 @@ struct Rest<'a> {
 #[derive(Debug)]
 pub(super) struct HealthTail {
     status: Status,
-    json: Vec<u8>,
+    json: Bytes,
 }
 
 /// How many services have each status.
@@ -65,7 +67,10 @@ pub(super) async fn get(request: HttpRequest, state: web::Data<ApiState>) -> Res
         status: tail.status,
         timestamp: Micros(Timestamp::now()),
     };
-    let body = joined(serde_json::to_vec(&head).map_err(ApiError::unwritable)?, &tail.json);
+    let body = joined(
+        serde_json::to_vec(&head).map_err(ApiError::unwritable)?,
+        tail.json.clone(),
+    );
     Ok(HttpResponse::build(http_status(tail.status, strict))
         .content_type(ContentType::json())
         .body(body))
@@ -80,11 +85,10 @@ pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// Two objects as one: the first one's fields, then the second one's. Neither may be empty.
-fn joined(mut first: Vec<u8>, second: &[u8]) -> Vec<u8> {
+fn joined(mut first: Vec<u8>, mut second: Bytes) -> Pieces {
     first.pop();
     first.push(b',');
-    first.extend_from_slice(second.get(1..).unwrap_or_default());
-    first
+    Pieces::of([first.into(), second.split_off(1)])
 }
 
 /// The specification answers 200 and says the status in the document; a strict client is told by the HTTP status too.
@@ -120,7 +124,7 @@ impl HealthTail {
         };
         Ok(Self {
             status: snapshot.overall(),
-            json: serde_json::to_vec(&rest)?,
+            json: serde_json::to_vec(&rest)?.into(),
         })
     }
 }

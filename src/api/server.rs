@@ -14,13 +14,22 @@ use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use rustls::ServerConfig;
+use socket2::SockRef;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
+use super::crowd::{Crowd, Place};
 use super::turnstile::Guarded;
-use super::{ApiState, access, guard, routes};
+use super::{ApiState, access, guard, pieces, routes};
+
+/// What the operating system may hold of a connection's answer, in bytes (it counts its own needs in, and takes twice as
+/// much). Left to itself it takes megabytes for a client that reads nothing.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Threads of each worker that compress. More would not do more at a time.
+const COMPRESSORS: usize = 2;
 
 /// A client's connection, as plain text comes out of it.
 type Socket = Either<TcpStream, TlsStream<TcpStream>>;
@@ -30,7 +39,8 @@ type Socket = Either<TcpStream, TlsStream<TcpStream>>;
 pub struct Limits {
     /// Threads that answer requests.
     pub workers: usize,
-    /// Connections at a time, over all workers; further ones wait until one is free.
+    /// Connections at a time, over all workers. An eighth of them is kept free: where a newcomer would take of it, the
+    /// idlest connection goes.
     pub connections: usize,
     /// How long a connection without a request is kept. Longer than a usual scrape interval, so that Prometheus keeps
     /// its connection.
@@ -76,6 +86,9 @@ const STRICT_TRANSPORT: (HeaderName, &str) = (header::STRICT_TRANSPORT_SECURITY,
 ///
 /// Where the listener cannot be used.
 pub fn serve(listener: TcpListener, limits: Limits, state: ApiState, tls: Option<ServerConfig>) -> io::Result<Server> {
+    // Its connections inherit it.
+    SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER)?;
+    let connections = state.connections.clone();
     let state = web::Data::new(state);
     let shared_limits = web::Data::new(limits.clone());
     let with_tls = tls.is_some();
@@ -96,6 +109,7 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState, tls: Option
     let workers = limits.workers.max(1);
     let server = Server::build()
         .workers(workers)
+        .worker_max_blocking_threads(COMPRESSORS)
         .max_concurrent_connections(limits.connections.div_ceil(workers))
         .shutdown_timeout(limits.shutdown_timeout.as_secs())
         .disable_signals();
@@ -104,7 +118,9 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState, tls: Option
     let server = server.listen("api", listener, move || {
         let limits = limits.clone();
         let shutdown = shutdown.clone();
+        let crowd = Crowd::new(limits.connections.div_ceil(workers), connections.clone());
         let http = HttpService::build()
+            .h1_write_buffer_size(pieces::PIECE)
             .keep_alive(limits.keep_alive)
             .client_request_timeout(limits.request_timeout)
             .client_disconnect_timeout(limits.disconnect_timeout)
@@ -118,14 +134,15 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState, tls: Option
         let app = app().into_factory().map_err(|error| error.error_response());
         let tls = tls.clone();
         let guarded = move |stream: TcpStream| {
-            let tls = tls.clone();
+            let (tls, crowd) = (tls.clone(), crowd.clone());
             async move {
                 let peer = stream.peer_addr().ok();
                 // Else a compressed answer, which goes out in several pieces, waits 40 ms for the client to acknowledge the
                 // first. A connection that cannot be told so is only slower.
                 let _is_told = stream.set_nodelay(true).is_ok();
-                let stream = open(stream, tls, limits.request_timeout).await?;
-                Ok((Guarded::new(stream, limits.write_timeout), peer))
+                let place = crowd.enter();
+                let stream = open(stream, tls, limits.request_timeout, &place).await?;
+                Ok((Guarded::new(stream, limits.write_timeout, place), peer))
             }
         };
         fn_service(guarded).and_then(http.h1(map_config(app, |()| AppConfig::default())))
@@ -134,11 +151,19 @@ pub fn serve(listener: TcpListener, limits: Limits, state: ApiState, tls: Option
 }
 
 /// Where TLS is spoken, the connection is one once hands are shaken.
-async fn open(stream: TcpStream, tls: Option<TlsAcceptor>, limit: Duration) -> Result<Socket, DispatchError> {
+async fn open(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    limit: Duration,
+    place: &Place,
+) -> Result<Socket, DispatchError> {
     let Some(tls) = tls else {
         return Ok(Either::Left(stream));
     };
-    let shaken = timeout(limit, tls.accept(stream)).await;
+    let shaken = tokio::select! {
+        shaken = timeout(limit, tls.accept(stream)) => shaken,
+        error = place.is_needed() => return Err(DispatchError::Io(error)),
+    };
     let shaken = shaken.map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut));
     let stream = shaken.and_then(|shaken| shaken).map_err(DispatchError::Io)?;
     Ok(Either::Right(stream))
@@ -170,7 +195,7 @@ impl Default for Limits {
             connections: 1_536,
             keep_alive: Duration::from_secs(75),
             request_timeout: Duration::from_secs(5),
-            write_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(10),
             disconnect_timeout: Duration::from_secs(1),
             shutdown_timeout: Duration::from_secs(5),
             uri: 2_048,

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::ApiError;
+use super::crowd::Connections;
 use super::health::HealthTail;
 use super::rendered::Rendered;
 use crate::access::Access;
@@ -46,6 +47,7 @@ pub struct ApiState {
     pub(super) sections: Vec<Section>,
     pub(super) process: Arc<Process>,
     pub(super) health: Rendered<HealthTail>,
+    pub(super) connections: Arc<Connections>,
     snapshots: Recipient<GetSnapshot>,
     supervisor: Option<Recipient<supervisor::Observe>>,
     registry: Option<Recipient<registry::Observe>>,
@@ -93,13 +95,16 @@ impl Default for Settings {
 impl ApiState {
     /// Answers from these snapshots. Of the monitor's own parts nothing is shown until they are named.
     pub fn new(settings: Settings, snapshots: Recipient<GetSnapshot>) -> Self {
+        let connections: Arc<Connections> = Arc::default();
+        let counted = connections.clone();
         Self {
             settings,
             started: Instant::now(),
             access: Arc::default(),
-            sections: Vec::new(),
+            sections: vec![Section::reading("connections", move || counted.clone())],
             process: Arc::new(Process::of_self()),
             health: Rendered::default(),
+            connections,
             snapshots,
             supervisor: None,
             registry: None,

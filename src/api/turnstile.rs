@@ -16,15 +16,18 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Requests of one connection that may wait, beside the one that is being answered. Clients that send ahead at all send a
-/// handful.
-const MOST: usize = 8;
+use super::crowd::Place;
+
+/// Requests of one connection that may wait, beside the one that is being answered: each takes about 6 KB. Clients that
+/// send ahead further only find their own buffer full.
+const MOST: usize = 4;
 
 /// Counts the requests of one connection that were let in and not yet taken up.
-#[derive(Default)]
 pub(super) struct Turnstile {
     waiting: Cell<usize>,
     reader: Cell<Option<Waker>>,
+    /// The connection's place among the others, for as long as it lasts.
+    place: Place,
 }
 
 /// A client's connection behind its turnstile.
@@ -57,6 +60,15 @@ impl Turnstile {
     /// A request was taken up, so another one may come in.
     pub(super) fn taken(&self) {
         self.waiting.set(self.waiting.get().saturating_sub(1));
+        self.place.touch();
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// A request with a body was answered. What its body had of empty lines was taken for requests.
+    pub(super) fn recount(&self) {
+        self.waiting.set(0);
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -70,10 +82,14 @@ impl Turnstile {
 // === impl Guarded ===
 
 impl<S> Guarded<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
+    pub(super) fn new(stream: S, patience: Duration, place: Place) -> Self {
         Self {
             stream,
-            turnstile: Rc::default(),
+            turnstile: Rc::new(Turnstile {
+                waiting: Cell::default(),
+                reader: Cell::default(),
+                place,
+            }),
             held: BytesMut::new(),
             line: Line::Begin,
             patience,
@@ -86,7 +102,7 @@ impl<S> Guarded<S> {
     }
 
     /// How many of these bytes may come in. A request's head ends with an empty line; whatever else has empty lines (a
-    /// body, which no resource here reads) is counted as well, and waits the longer.
+    /// body) is counted as well, until the request is answered.
     fn admit(&mut self, bytes: &[u8]) -> usize {
         for (index, byte) in bytes.iter().enumerate() {
             if self.turnstile.is_closed() {
@@ -110,6 +126,7 @@ impl<S> Guarded<S> {
         let patience = self.patience;
         let timer = self.deaf_until.get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(timer.as_mut().poll(cx));
+        self.turnstile.place.counts().left_deaf();
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing"))
     }
 }
@@ -117,6 +134,8 @@ impl<S> Guarded<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.turnstile.place.holds()?;
+        this.turnstile.place.waits(cx);
         if this.turnstile.is_closed() {
             this.turnstile.reader.set(Some(cx.waker().clone()));
             return Poll::Pending;
@@ -142,12 +161,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.turnstile.place.holds()?;
         match Pin::new(&mut this.stream).poll_write(cx, bytes) {
             Poll::Ready(written) => {
                 this.deaf_until = None;
+                this.turnstile.place.touch();
                 Poll::Ready(written)
             }
-            Poll::Pending => this.poll_deaf(cx).map(Err),
+            Poll::Pending => {
+                this.turnstile.place.waits(cx);
+                this.poll_deaf(cx).map(Err)
+            }
         }
     }
 
@@ -162,13 +186,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio::task::unconstrained;
 
     use super::*;
+    use crate::api::crowd::Crowd;
 
     const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn place() -> Place {
+        Crowd::new(8, Arc::default()).enter()
+    }
 
     /// What is let in before the reader has to wait.
     fn let_in(guarded: &mut Guarded<tokio::io::DuplexStream>) -> String {
@@ -191,7 +222,7 @@ mod tests {
             "GET / HTTP/1.1\r\n\n",
         ] {
             let (mut client, server) = duplex(1 << 20);
-            let mut guarded = Guarded::new(server, PATIENCE);
+            let mut guarded = Guarded::new(server, PATIENCE, place());
             client.write_all(head.repeat(1_000).as_bytes()).await.unwrap();
             assert_eq!(let_in(&mut guarded), head.repeat(MOST));
             assert_eq!(let_in(&mut guarded), "");
@@ -207,7 +238,7 @@ mod tests {
         let heads: String = (0..50).map(|n| format!("GET /{n} HTTP/1.1\r\nA: b\r\n\r\n")).collect();
         for size in [1, 7, 64, 4_096] {
             let (mut client, server) = duplex(1 << 20);
-            let mut guarded = Guarded::new(server, PATIENCE);
+            let mut guarded = Guarded::new(server, PATIENCE, place());
             client.write_all(heads.as_bytes()).await.unwrap();
             drop(client);
             let mut read = vec![0; size];
@@ -228,7 +259,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_waits_is_woken() {
         let (mut client, server) = duplex(1 << 20);
-        let mut guarded = Guarded::new(server, PATIENCE);
+        let mut guarded = Guarded::new(server, PATIENCE, place());
         client.write_all("a\n\n".repeat(MOST + 1).as_bytes()).await.unwrap();
         let_in(&mut guarded);
         let turnstile = guarded.turnstile();
@@ -240,7 +271,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_for_too_long_is_left() {
         let (mut client, server) = duplex(64);
-        let mut guarded = Guarded::new(server, PATIENCE);
+        let mut guarded = Guarded::new(server, PATIENCE, place());
         guarded.write_all(&[b'a'; 64]).await.unwrap();
         let began = tokio::time::Instant::now();
         // One byte that it takes shows that it lives.
@@ -252,5 +283,20 @@ mod tests {
         let error = guarded.write_all(b"c").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed(), 2 * PATIENCE - Duration::from_secs(1));
+    }
+    #[tokio::test]
+    async fn who_waits_for_its_client_goes_when_its_place_is_needed() {
+        let crowd = Crowd::new(2, Arc::default());
+        let (_idle, server) = duplex(64);
+        let mut idle = Guarded::new(server, PATIENCE, crowd.enter());
+        let (_deaf, server) = duplex(64);
+        let mut deaf = Guarded::new(server, PATIENCE, crowd.enter());
+        // The first goes at once, for there is one place only.
+        assert_eq!(
+            idle.read_u8().await.unwrap_err().kind(),
+            io::ErrorKind::ConnectionAborted
+        );
+        let (wrote, _newcomer) = tokio::join!(deaf.write_all(&[b'a'; 65]), async { crowd.enter() });
+        assert_eq!(wrote.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
 }

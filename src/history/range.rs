@@ -322,7 +322,7 @@ mod tests {
                 "30d",
                 "",
                 "1m",
-                "has 43200 steps of 1m, an answer at most 11000; use a step of 4m or more",
+                "has 43201 steps of 1m, an answer at most 11000; use a step of 4m or more",
             ),
             ("5y", "", "1h", "use a step of 4h or more"),
         ] {

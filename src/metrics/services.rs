@@ -14,7 +14,7 @@ pub(super) struct Row {
 }
 
 /// Writes one family, or a part of it.
-type Family = fn(&mut Text, &[Row], Settings);
+pub(super) type Family = fn(&mut Text, &[Row], Settings);
 
 /// Every family that has a sample for each service.
 pub(super) const FAMILIES: [Family; 15] = [

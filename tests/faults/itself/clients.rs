@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use health_monitor_test_support::local::Launch;
-use health_monitor_test_support::stack::wait::seconds;
-use tokio::io::AsyncWriteExt;
+use health_monitor_test_support::stack::wait::{seconds, until};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -24,8 +25,19 @@ const STAY: Duration = seconds(15);
 /// The longest that somebody else may wait for an answer, on a machine with other work.
 const PATIENCE: Duration = seconds(2);
 
+/// What the process may take for each of them, in bytes: buffers of the connection, a piece of the answer, and requests that
+/// wait.
+const EACH: f64 = 150_000.0;
+
+/// Clients of each kind that hold connections, of a monitor that may open so many descriptors: half of these are for clients.
+const CROWD: usize = 250;
+const DESCRIPTORS: &str = "--nofile=1024";
+
 pub(super) fn faults() -> Vec<Fault> {
-    vec![Fault::new(GROUP, "1,000 slow clients of the API", slow_clients)]
+    vec![
+        Fault::new(GROUP, "1,000 slow clients of the API", slow_clients),
+        Fault::new(GROUP, "clients that hold every connection of the API", held_connections),
+    ]
 }
 
 async fn slow_clients(scene: Scene) {
@@ -64,6 +76,57 @@ async fn slow_clients(scene: Scene) {
         (during - before) / 1e6
     ));
     assert!(told.silence < PATIENCE, "an answer took {:?}", told.silence);
+    let each = (during - before) / (SLOW + DEAF) as f64;
+    assert!(each < EACH, "{each} bytes more memory for each client");
+}
+
+async fn held_connections(scene: Scene) {
+    let ports = configuration::listeners("port", 20).await;
+    let defaults =
+        "[defaults]\ninterval = \"1s\"\ntimeout = \"900ms\"\nfailure_threshold = 3\n[docker]\nenabled = false\n";
+    let monitor = Launch::of(env!("CARGO_BIN_EXE_health-monitor"))
+        .with_limit(DESCRIPTORS)
+        .start(&format!("{defaults}{}", configuration::of_listeners(&ports, "")))
+        .await;
+    watch::all_healthy(&monitor, seconds(20)).await;
+    let work = async {
+        let mut clients = JoinSet::new();
+        for _ in 0..CROWD {
+            clients.spawn(slow(monitor.address()));
+            clients.spawn(deaf(monitor.address()));
+            clients.spawn(idle(monitor.address()));
+        }
+        sleep(STAY).await;
+        let internals = until("an answer for one more", PATIENCE, async || {
+            let (_, text) = monitor.try_get("/internals").await.map_err(|error| error.to_string())?;
+            serde_json::from_str::<Value>(&text).map_err(|error| error.to_string())
+        });
+        let connections = internals.await["connections"].clone();
+        clients.shutdown().await;
+        connections
+    };
+    let (connections, told) = watch::while_doing(&monitor, work).await;
+    told.assert_others(&[], &["healthy"]);
+    scene.saw(format!(
+        "{} clients come again and again; {} answers to another one meanwhile, the slowest after {} ms",
+        3 * CROWD,
+        told.answers,
+        told.silence.as_millis()
+    ));
+    scene.saw(format!("connections: {connections}"));
+    assert!(told.silence < PATIENCE, "an answer took {:?}", told.silence);
+    let shed = connections["shed_total"].as_u64().unwrap_or_default();
+    assert!(shed > 0, "nobody had to go: {connections}");
+}
+
+/// Connects again and again, and asks for nothing.
+async fn idle(address: String) {
+    loop {
+        if let Ok(mut client) = TcpStream::connect(&address).await {
+            let _ended = client.read(&mut [0; 1]).await.is_err();
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Sends a byte each second, again and again where it is sent away.
