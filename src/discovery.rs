@@ -17,7 +17,9 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use health_monitor_actors::model::{Container, ContainerKey, ContainerState, ServiceName, compose_labels};
+use health_monitor_actors::model::{
+    Container, ContainerKey, ContainerState, ContainerStatus, ServiceName, compose_labels,
+};
 
 use crate::settings::labels::{Defined, Labelled, Said};
 use crate::settings::{Discovered, Settings};
@@ -95,8 +97,12 @@ fn is_watched(group: &Group, jobs: &BTreeSet<(String, String)>, scene: &Scene<'_
     if is_job && !group.members.iter().any(has_failed) {
         return false;
     }
-    let was_seen =
-        |member: &Arc<ContainerState>| member.status.has_processes() || scene.seen_running.contains(&member.key);
+    // Of replicas that Compose makes anew there may be none for a moment but those that are not started yet.
+    let was_seen = |member: &Arc<ContainerState>| {
+        member.status.has_processes()
+            || scene.seen_running.contains(&member.key)
+            || (member.status == ContainerStatus::Created && member.label(compose_labels::REPLACE).is_some())
+    };
     match scene.settings.discovery.containers {
         Discovered::None | Discovered::Labelled => false,
         Discovered::Running => group.members.iter().any(was_seen),

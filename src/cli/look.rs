@@ -1,6 +1,6 @@
 //! `health-monitor status`, `services` and `containers`: what a running monitor knows, for people.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use clap::Args;
@@ -170,7 +170,8 @@ async fn render<D: Document>(client: &Client, look: &Look, sources: &Sources) ->
         .headline()
         .map(|line| format!("{line}\n\n"))
         .unwrap_or_default();
-    text.push_str(&document.table().render(look.color.is_wanted(sources)));
+    let table = document.table();
+    text.push_str(&table.render(look.color.is_wanted(sources), io::stdout().is_terminal()));
     Ok((text, document.exit_code()))
 }
 

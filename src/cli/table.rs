@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::settings::Sources;
 
-/// The widest that the last column may be where nobody says how wide the terminal is, in characters.
+/// The widest that a line may be on a terminal, in characters.
 const USUAL_WIDTH: usize = 160;
 
 /// When to use colour.
@@ -94,8 +94,8 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// The table, each line ended. The last column is cut so that a line fits a usual terminal.
-    pub(super) fn render(&self, in_colour: bool) -> String {
+    /// The table, each line ended. On a terminal the last column is cut so that a line fits it.
+    pub(super) fn render(&self, in_colour: bool, on_terminal: bool) -> String {
         let mut widths: Vec<usize> = self.headings.iter().map(|heading| heading.chars().count()).collect();
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -103,7 +103,7 @@ impl Table {
             }
         }
         let before_last: usize = widths.iter().rev().skip(1).map(|width| width + 2).sum();
-        if let Some(last) = widths.last_mut() {
+        if let Some(last) = widths.last_mut().filter(|_| on_terminal) {
             *last = (*last).min(USUAL_WIDTH.saturating_sub(before_last).max(20));
         }
         let mut text = String::new();
@@ -155,13 +155,15 @@ mod tests {
             Cell::status("unhealthy"),
             Cell::new("x".repeat(300)),
         ]);
-        let plain = table.render(false);
+        let plain = table.render(false, true);
         let lines: Vec<&str> = plain.lines().collect();
         assert_eq!(lines[0], "SERVICE    STATUS     REASON");
         assert_eq!(lines[1], "kafka      healthy    3 brokers");
         assert!(lines[2].starts_with("mosquitto  unhealthy  xxx") && lines[2].ends_with('…'));
         assert!(lines[2].chars().count() <= USUAL_WIDTH);
-        let coloured = table.render(true);
+        let whole = table.render(false, false);
+        assert!(whole.contains(&"x".repeat(300)), "a program reads all of it");
+        let coloured = table.render(true, true);
         assert!(
             coloured.contains("\u{1b}[32mhealthy\u{1b}[0m    3 brokers"),
             "{coloured:?}"

@@ -286,6 +286,17 @@ fn a_job_whose_end_others_wait_for_is_no_service_unless_it_fails() {
 }
 
 #[test]
+fn a_service_whose_replicas_are_all_made_anew_stays() {
+    let mut world = World::new("[discovery]\ncontainers = \"project\"\n");
+    let replaces = [(compose_labels::REPLACE, "shop-web-1")];
+    for (labels, expected) in [(&[][..], &[][..]), (&replaces, &["web container -"])] {
+        world.containers.clear();
+        world.composed("new", "shop", "web", labels).status = ContainerStatus::Created;
+        assert_eq!(world.shown(), expected);
+    }
+}
+
+#[test]
 fn what_ran_once_stays_until_it_is_removed() {
     let mut world = World::new("[discovery]\ncontainers = \"running\"\n");
     let key = world.has("web", &[]).key.clone();

@@ -7,7 +7,7 @@ use config::{Value, ValueKind};
 use serde_json::{Map, Value as Json};
 
 use super::duration;
-use super::key::KeyKind;
+use super::key::{Key, KeyKind};
 use super::suggest;
 use crate::secret::shown_url;
 
@@ -18,6 +18,15 @@ pub(super) struct Reading {
     pub(super) untyped: bool,
     /// The port of an address that names none.
     pub(super) default_port: Option<u16>,
+}
+
+/// The normal form of a key's own default.
+pub(super) fn default_of(key: &Key, default_port: Option<u16>) -> Option<Json> {
+    let reading = Reading {
+        untyped: true,
+        default_port,
+    };
+    normalise(key.kind, &Value::new(None, key.default?), reading).ok()
 }
 
 /// The normal form of a value.

@@ -16,6 +16,7 @@ use serde_json::Value as Json;
 use super::dependencies;
 use super::duration;
 use super::key::{Key, KeyKind};
+use super::normal;
 use super::place::KeyPath;
 use super::schema::{DEFAULTS, FILE_SUFFIX, SERVICE, SERVICES};
 use super::suggest::did_you_mean;
@@ -285,7 +286,7 @@ fn note_inherited(
     for key in left_out {
         let value = match key.name {
             "container" => spec.container.name().map(Json::from),
-            _ => key.default.map(Json::from),
+            _ => normal::default_of(key, kind.default_port),
         };
         if let Some(value) = value {
             walk.note_effective(path.join(key.name), key.kind, &value, &KeyPath::default());

@@ -208,15 +208,10 @@ impl<'a> Walk<'a> {
 impl Schema<'_> {
     /// What holds where a key of a section is left out or wrong, so that one mistake is reported once.
     fn default_of(&self, key: &Key) -> Option<Json> {
-        let default = match self.owner {
-            Owner::Section => Value::new(None, key.default?),
-            Owner::Service(_) => return None,
-        };
-        let reading = Reading {
-            untyped: true,
-            default_port: self.default_port,
-        };
-        normal::normalise(key.kind, &default, reading).ok()
+        match self.owner {
+            Owner::Section => normal::default_of(key, self.default_port),
+            Owner::Service(_) => None,
+        }
     }
 
     /// What is wrong with a key that is not in the schema.
