@@ -2,7 +2,7 @@
 //!
 //! It is told of every result and change by the registry and hands them to the store, one write under way at a time. It
 //! waits for the store and nobody waits for it: what the store does not take for now waits here within a bound. A change of
-//! status is handed on at once, results once a second.
+//! status is handed on at once, results twice a second.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
@@ -31,7 +31,10 @@ use super::place::Place;
 use super::store::{Decided, Memory, Order, Retention, Store, StoreError, Upkeep};
 use super::watch::{Clock, UsageWatch};
 
-/// From one batch of results to the next.
+/// From one batch of results to the next: with the time that it takes to write one, no more than a second is not written.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// From one look at everything else to the next.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Without anything to write, how often it is written down that the monitor runs.
@@ -607,6 +610,8 @@ impl Clerk {
         }
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut flush = interval(FLUSH);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut ticks = 0_u32;
         let mut results = Vec::new();
         loop {
@@ -637,6 +642,7 @@ impl Clerk {
                 Some((incident, excerpt)) = self.logs.next(), if !self.logs.is_empty() => {
                     self.desk.papers().buffer.push_evidence(incident.id, Evidence::Logs(excerpt));
                 }
+                _ = flush.tick() => self.flush(),
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     self.tick(ticks, recording.dropped.load(Ordering::Relaxed)).await;
@@ -703,6 +709,15 @@ impl Clerk {
         }
     }
 
+    /// What has gathered is due.
+    fn flush(&mut self) {
+        let mut papers = self.desk.papers();
+        if papers.clock.beat() {
+            tracing::warn!("the clock was set, or the monitor stood still: the time between counts as a gap");
+        }
+        self.due.append |= !papers.buffer.has_nothing_to_append();
+    }
+
     async fn tick(&mut self, ticks: u32, dropped_before: u64) {
         let is_every = |period: Duration| u64::from(ticks) % period.as_secs().max(1) == 0;
         if let Ok(unsaved) = self.registry.send(TakeUnsaved { limit: SAVED_AT_ONCE }).await {
@@ -722,13 +737,9 @@ impl Clerk {
                 papers.buffer.push_usage(sample);
             }
         }
-        let mut papers = self.desk.papers();
-        if papers.clock.beat() {
-            tracing::warn!("the clock was set, or the monitor stood still: the time between counts as a gap");
-        }
-        let has_news = !papers.buffer.has_nothing_to_append();
+        let papers = self.desk.papers();
         let is_silent = self.due.last_append.is_none_or(|last| last.elapsed() >= HEARTBEAT);
-        self.due.append |= has_news || is_silent;
+        self.due.append |= is_silent;
         self.due.maintain |= is_every(HEARTBEAT);
         self.due.figures |= is_every(FIGURES_EVERY) || ticks == 2;
         let dropped = papers.buffer.dropped();
