@@ -170,3 +170,7 @@ pub(crate) async fn kill(mut monitor: Child) -> Timestamp {
 pub(crate) fn written(shown: &serde_json::Value) -> u64 {
     shown["history"]["results_written"].as_u64().unwrap_or(0)
 }
+
+pub(crate) fn changes_written(shown: &serde_json::Value) -> u64 {
+    shown["history"]["changes_written"].as_u64().unwrap_or(0)
+}
