@@ -13,7 +13,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use health_monitor_actors::model::{ContainerKey, ServiceName, Snapshot, Status};
+use health_monitor_actors::model::{ContainerKey, EngineState, ServiceName, Snapshot, Status};
 use health_monitor_actors::registry::{
     self, GetSnapshot, Recording, Registry, Restore, StartRecording, StatusTurn, TakeUnsaved, Turn,
 };
@@ -58,7 +58,7 @@ const CAPACITY: usize = 65_536;
 /// Services of which is saved in one second what a restart needs.
 const SAVED_AT_ONCE: usize = 256;
 
-/// Seconds after its start at which every service is defined, so that those that are not are gone.
+/// Seconds after its start at which every configured service is defined, so that those that are not are gone.
 const FORGOTTEN_AFTER: u32 = 3;
 
 /// What is kept of the results around an incident's start and end.
@@ -727,7 +727,7 @@ impl Clerk {
             }
         }
         if ticks == FORGOTTEN_AFTER || is_every(FIGURES_EVERY) {
-            self.forget_the_gone().await;
+            self.forget_the_gone(ticks == FORGOTTEN_AFTER).await;
         }
         if is_every(USAGE_EVERY)
             && let Ok(snapshot) = self.registry.send(GetSnapshot).await
@@ -751,11 +751,20 @@ impl Clerk {
         figures.open_incidents = papers.incidents.open();
     }
 
-    /// Services that the store knows and the configuration does not any more are not monitored any more.
-    async fn forget_the_gone(&self) {
+    /// Services that the store knows and nobody has defined are not monitored any more. Those that are made of containers
+    /// are defined only once the engine has told of them.
+    async fn forget_the_gone(&self, is_first: bool) {
         let Ok(snapshot) = self.registry.send(GetSnapshot).await else {
             return;
         };
+        let is_told = match snapshot.engine {
+            EngineState::Disabled => true,
+            EngineState::Up => !is_first,
+            EngineState::Connecting | EngineState::Down { .. } => false,
+        };
+        if !is_told {
+            return;
+        }
         let mut papers = self.desk.papers();
         let gone: Vec<ServiceName> = papers
             .statuses
