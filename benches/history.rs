@@ -6,6 +6,7 @@
 //! cargo bench --bench history -- year sqlite                 100 services' hours of a year, imported, then read
 //! cargo bench --bench history -- week postgres HOST:PORT     the same in the database postgres of that server
 //! cargo bench --bench history -- small sqlite                nine services for a simulated day
+//! cargo bench --bench history -- sketch                      percentiles against exact ones
 //! ```
 //!
 //! Every simulated second is one batch, as the history actor makes it. CPU time and bytes written are those of this process,
@@ -13,19 +14,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on says where")]
 
+#[path = "../tests/support/server.rs"]
+mod server;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use health_monitor::api::{ApiState, Settings};
+use health_monitor::history::handle::{History, HistoryFigures};
 use health_monitor::history::model::{
     Bucket, Durations, HOUR, RawResult, ResultKind, Run, ServiceResult, Span, StatusChange, Tier,
 };
 use health_monitor::history::postgres::{Access, Postgres};
 use health_monitor::history::sketch::Sketch;
 use health_monitor::history::sqlite::Sqlite;
-use health_monitor::history::store::{Batch, Decided, Detail, Order, Record, Retention, Store, Upkeep};
-use health_monitor_actors::model::{ServiceName, Status};
+use health_monitor::history::store::{Batch, Decided, Order, Record, Retention, Store, Upkeep};
+use health_monitor_actors::model::{EngineState, ServiceName, Snapshot, Status};
 use jiff::Timestamp;
 use tokio::time::Instant;
+
+use server::{TestServer, telling};
 
 /// The beginning of a simulated day.
 const DAWN: i64 = 19_700 * 24 * HOUR;
@@ -39,15 +48,10 @@ fn main() {
         .filter(|argument| !argument.starts_with("--"))
         .collect();
     let Some(what) = arguments.first() else {
-        println!("say what to measure: small, week, day or year; then sqlite or postgres HOST:PORT");
+        println!("say what to measure: small, week, day, year or sketch; then sqlite or postgres HOST:PORT");
         return;
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    actix_web::rt::System::new().block_on(async {
         let folder =
             tempfile::TempDir::new_in(std::env::var("BENCH_FOLDER").unwrap_or_else(|_| "/tmp".to_owned())).unwrap();
         let store: Arc<dyn Store> = match arguments.get(1).map(String::as_str) {
@@ -70,6 +74,7 @@ fn main() {
             "week" => write(&store, 1_000, 7 * 24).await,
             "day" => write(&store, 10_000, 24).await,
             "year" => year(&store, 100).await,
+            "sketch" => sketches(),
             hours => write(&store, 1_000, hours.parse().unwrap()).await,
         }
         store.close().await;
@@ -231,36 +236,111 @@ fn changed(names: &[ServiceName], second: i64) -> Vec<Decided> {
     decided
 }
 
+/// Asks each endpoint, by HTTP from this process.
 async fn read(store: &Arc<dyn Store>, services: i64, end: i64) {
-    let one = [name(services / 2)];
-    let all = Span::new(at(0), at(end));
-    for (what, tier, span) in [
-        ("one service's hours, all of them", Tier::Hour, all),
-        (
-            "one service's minutes of the last day",
-            Tier::Minute,
-            Span::new(at(end - 24 * HOUR), at(end)),
-        ),
-        (
-            "one service's minutes of the last hour",
-            Tier::Minute,
-            Span::new(at(end - HOUR), at(end)),
-        ),
+    let endpoints = Endpoints::of(store);
+    let one = name(services / 2);
+    let ten: Vec<String> = (0..services.min(100))
+        .map(|service| name(service).to_string())
+        .collect();
+    let since = |millis: i64| format!("from={}&to={}", at(end - millis), at(end));
+    let (hour, day, all) = (since(HOUR), since(24 * HOUR), since(end));
+    let many = ten.join(",");
+    for path in [
+        format!("/services/{one}/history?{hour}&step=1m"),
+        format!("/services/{one}/history?{day}&step=5m"),
+        format!("/services/{one}/history?{all}&step=1h"),
+        format!("/services/{one}/uptime?window=3y"),
+        format!("/history?services={many}&{day}&step=1h"),
+        format!("/incidents?service={one}"),
+        "/incidents".to_owned(),
+        format!("/badge/{one}.svg?type=uptime&window=3y"),
     ] {
-        let began = Instant::now();
-        let found = store.buckets(&one, tier, span, Detail::Percentiles).await.unwrap();
-        println!("  {what}: {} in {:.1?}", found[0].len(), began.elapsed());
+        endpoints.ask(&path).await;
     }
     let began = Instant::now();
-    let found = store
-        .results(&one[0], Span::new(at(end - HOUR), at(end)), Order::NewestFirst, 1_000)
-        .await
-        .unwrap();
+    let span = Span::new(at(end - HOUR), at(end));
+    let found = store.results(&one, span, Order::NewestFirst, 1_000).await.unwrap();
     println!(
-        "  one service's results of the last hour: {} in {:.1?}",
+        "  {} results of the last hour, from the store: {:.1?}",
         found.len(),
         began.elapsed()
     );
+}
+
+struct Endpoints(TestServer);
+
+impl Endpoints {
+    fn of(store: &Arc<dyn Store>) -> Self {
+        // Nothing is too old: the simulated time is years ago.
+        let century = Duration::from_secs(100 * 365 * 86_400);
+        let retention = Retention {
+            minutes: century,
+            events: century,
+            ..retention()
+        };
+        let history = History::new(Some(store.clone()), HistoryFigures::default(), retention);
+        let nothing = Arc::new(Snapshot {
+            version: 1,
+            at: Timestamp::now(),
+            services: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            engine: EngineState::Disabled,
+        });
+        let state = ApiState::new(Settings::default(), telling(nothing));
+        Self(TestServer::start(state.with_history(history)))
+    }
+
+    /// Five times; says the median and the longest.
+    async fn ask(&self, path: &str) {
+        let (mut took, mut bytes) = (Vec::new(), 0);
+        for _ in 0..5 {
+            let began = Instant::now();
+            let (status, text) = self.0.text(path).await;
+            assert_eq!(status, 200, "{path}: {text}");
+            took.push(began.elapsed());
+            bytes = text.len();
+        }
+        took.sort();
+        let shown: String = path.chars().take(70).collect();
+        println!(
+            "  {shown}: {bytes} bytes, median {:.1?}, longest {:.1?}",
+            took[2], took[4]
+        );
+    }
+}
+
+/// How far percentiles of a year's merged hours are from those of all its durations in order.
+fn sketches() {
+    for (what, draw) in [
+        ("around 2 ms", (|| 1_500 + fastrand::u64(..1_000)) as fn() -> u64),
+        ("from 0.1 ms to 10 s, evenly by magnitude", || {
+            (100.0 * 10_f64.powf(fastrand::f64() * 5.0)) as u64
+        }),
+        ("2 ms, one in fifty 300 ms", || {
+            if fastrand::u8(..50) == 0 {
+                300_000 + fastrand::u64(..9_999)
+            } else {
+                2_000
+            }
+        }),
+    ] {
+        let (mut merged, mut all) = (Sketch::default(), Vec::new());
+        for _ in 0..8_760 {
+            let hour: Vec<u64> = (0..360).map(|_| draw()).collect();
+            merged.merge(&Sketch::of(hour.iter().map(|micros| Duration::from_micros(*micros))));
+            all.extend(hour);
+        }
+        all.sort_unstable();
+        let worst = [0.5, 0.95, 0.99].map(|share| {
+            let exact = all[(share * (all.len() - 1) as f64).floor() as usize] as f64;
+            (merged.quantile(share).unwrap() - exact).abs() / exact * 100.0
+        });
+        println!(
+            "  {what}: p50, p95 and p99 of {} durations are off by {worst:.3?} %",
+            all.len()
+        );
+    }
 }
 
 async fn year(store: &Arc<dyn Store>, services: i64) {
@@ -297,29 +377,14 @@ async fn year(store: &Arc<dyn Store>, services: i64) {
         began.elapsed()
     );
     println!("  size {:.1} MiB", mib(store.figures().await.unwrap().bytes));
-    let names: Vec<ServiceName> = (0..services).map(name).collect();
-    let span = Span::new(at(0), at(HOURS * HOUR));
-    for detail in [Detail::Percentiles, Detail::Sketches] {
-        for some in [&names[..1], &names[..]] {
-            let mut took = Vec::new();
-            for _ in 0..5 {
-                let began = Instant::now();
-                let mut count = 0;
-                for few in some.chunks(10) {
-                    let found = store.buckets(few, Tier::Hour, span, detail).await.unwrap();
-                    count += found.iter().map(Vec::len).sum::<usize>();
-                }
-                assert_eq!(count, some.len() * HOURS as usize);
-                took.push(began.elapsed());
-            }
-            took.sort();
-            println!(
-                "  {} service(s), {detail:?}: median {:.1?}, best {:.1?}",
-                some.len(),
-                took[2],
-                took[0]
-            );
-        }
+    let endpoints = Endpoints::of(store);
+    let span = format!("from={}&to={}&step=1h", at(0), at(HOURS * HOUR));
+    let names: Vec<String> = (0..services).map(|service| name(service).to_string()).collect();
+    endpoints.ask(&format!("/services/{}/history?{span}", names[0])).await;
+    for fields in ["uptime", "uptime,p95_ms", "uptime,checks,failures,p50_ms,p95_ms,p99_ms"] {
+        endpoints
+            .ask(&format!("/history?fields={fields}&{span}&services={}", names.join(",")))
+            .await;
     }
 }
 

@@ -40,7 +40,7 @@ frontend engine
   bind unix@$folder/docker.sock user root gid 65532 mode 660
   acl reads method GET HEAD
   acl allowed path_reg ^(/v[0-9.]+)?/(_ping|version|events|networks|containers/json)\$
-  acl allowed path_reg ^(/v[0-9.]+)?/containers/[A-Za-z0-9_.-]+/(json|stats)\$
+  acl allowed path_reg ^(/v[0-9.]+)?/containers/[A-Za-z0-9_.-]+/(json|stats|logs)\$
   http-request deny deny_status 403 unless reads allowed
   default_backend docker
 backend docker
@@ -55,7 +55,7 @@ done
 [[ -S $folder/docker.sock ]] || fail "the proxy does not start: $(cat "$folder/log")"
 
 # That it refuses is seen first: a proxy that lets everything through would prove nothing.
-for refused in "POST /containers/create" "GET /images/json" "GET /info" "GET /containers/x/logs" "DELETE /containers/x" "GET /secrets"; do
+for refused in "POST /containers/create" "GET /images/json" "GET /info" "GET /containers/x/archive" "DELETE /containers/x" "GET /secrets"; do
   code=$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$folder/docker.sock" -X "${refused% *}" "http://docker${refused#* }")
   [[ $code == 403 ]] || fail "the proxy answers $refused with $code"
 done
@@ -93,13 +93,17 @@ sees "their resources" "/containers/$victim" '"memory_usage_mb":[0-9]'
 docker kill "$victim" >/dev/null
 sees "events" "/containers/$victim" '"status":"exited"'
 
+for ((i = 0; i < 80; i++)); do
+  ! logged | grep -q '/logs' || break
+  sleep 0.25
+done
 refused=$(logged | grep '^403 ' || true)
 [[ -z $refused ]] || fail "the proxy refused what the monitor asks: $refused"
 # A stream is logged when it ends, so the monitor ends first.
 docker stop --time 10 "$container" >/dev/null
 kind='s#^[0-9-]+ ([A-Z]+) (/v[0-9.]+)?/(containers/)[^/]+/#\1 /\3NAME/#; s#^[0-9-]+ ([A-Z]+) (/v[0-9.]+)?/#\1 /#'
 asked=$(logged | sed -E "$kind" | grep -E '^[A-Z]+ /' | sed 's/^[A-Z]* //' | sort -u | paste -sd, | sed 's/,/, /g')
-for path in "/version" "/events" "/containers/json" "/containers/NAME/json" "/containers/NAME/stats"; do
+for path in "/version" "/events" "/containers/json" "/containers/NAME/json" "/containers/NAME/stats" "/containers/NAME/logs"; do
   [[ ", $asked," == *" $path,"* ]] || fail "the monitor did not ask for $path by the proxy, only for: $asked"
 done
 documented=$(sed -n '/<!-- asked of the engine -->/,/<!-- end -->/p' docs/security.md)

@@ -2,9 +2,11 @@
 //! replicas. It writes nothing.
 //!
 //! First a bare connection to a bootstrap server: it fails at once and says how, where librdkafka would retry until the
-//! time is over and then say "broker transport failure". Then librdkafka itself, in a blocking call (see [`client`]).
+//! time is over and then say "broker transport failure". On it the first words of the protocol, for some servers would end the
+//! whole process by their answer (see [`greeting`]). Then librdkafka itself, in a blocking call (see [`client`]).
 
 mod client;
+mod greeting;
 mod report;
 
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use health_monitor_actors::model::FailureKind;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use self::client::Call;
 use super::blocking::{Calls, Kind};
@@ -29,6 +32,9 @@ use crate::settings::values::{InvalidValue, Values};
 
 /// Few at once: each takes about five threads while it lasts.
 static CALLS: Kind = Kind::new("call into the Kafka client", "calls into the Kafka client", 8);
+
+/// The share of a server's time that its first words may take; librdkafka asks in what is left.
+const GREETING_SHARE: u32 = 4;
 
 /// What may be set.
 pub(super) const SCHEMA: &[Key] = &[
@@ -72,6 +78,8 @@ struct Settings {
 
 struct KafkaCheck {
     servers: Vec<Address>,
+    /// It speaks TLS.
+    tls: bool,
     client: ClientConfig,
     calls: Calls,
 }
@@ -131,6 +139,7 @@ pub(super) fn build(values: &Values) -> Result<Arc<dyn Check>, InvalidValue> {
     }
     Ok(Arc::new(KafkaCheck {
         servers: settings.address,
+        tls: settings.tls,
         client,
         calls: Calls::new(&CALLS),
     }))
@@ -170,7 +179,19 @@ impl KafkaCheck {
             let share = u32::try_from(self.servers.len() - tried).unwrap_or(u32::MAX);
             let step = deadline.step(deadline.left() / share);
             match dial::dial(server, attempt, step).await {
-                Ok(dialed) => {
+                Ok(mut dialed) => {
+                    // With TLS librdkafka hears nobody but whom the certificates name.
+                    let time = step.left() / GREETING_SHARE;
+                    if !self.tls
+                        && let Ok(true) = timeout(time, greeting::has_no_versions(&mut dialed.stream)).await
+                    {
+                        dial::leave(dialed.stream);
+                        failures.push(CheckFailure::new(
+                            FailureKind::WrongProtocol,
+                            format!("{server} is no Kafka broker: it answers zeros"),
+                        ));
+                        continue;
+                    }
                     // Where the name does not resolve here, it does not in librdkafka.
                     let found = match (&dialed.unresolved, dialed.stream.peer_addr()) {
                         (Some(_), Ok(peer)) => peer.to_string(),

@@ -52,7 +52,7 @@ impl Incidents {
             let incident = Incident {
                 id: IncidentId::new(change.at, fastrand::u32(..)),
                 service: turn.service.clone(),
-                kind: self.kind(turn),
+                kind: self.kind(&turn.service, turn.at, &turn.containers),
                 started: change.at,
                 ended: None,
                 status: turn.to,
@@ -77,28 +77,28 @@ impl Incidents {
         })
     }
 
-    /// The sort of outage that begins with this turn, the most telling sign first.
-    fn kind(&self, turn: &StatusTurn) -> IncidentKind {
-        let any = |is: &dyn Fn(&ContainerState) -> bool| turn.containers.iter().any(|container| is(container));
+    /// The sort of outage that begins now, the most telling sign first.
+    fn kind(&self, service: &ServiceName, now: Timestamp, containers: &[Arc<ContainerState>]) -> IncidentKind {
+        let any = |is: &dyn Fn(&ContainerState) -> bool| containers.iter().any(|container| is(container));
         let was_stopped = any(&|container| {
             let is_over = matches!(container.status, ContainerStatus::Exited | ContainerStatus::Removing);
             is_over && !container.exit_unplanned && !container.oom_killed
         });
-        let bearers = self.bearers.get(&turn.service);
+        let bearers = self.bearers.get(service);
         let was_replaced = any(&|container| {
             let is_new = container
                 .created
-                .is_some_and(|created| turn.at.duration_since(created) < DEPLOY);
+                .is_some_and(|created| now.duration_since(created) < DEPLOY);
             let is_another = bearers.is_some_and(|bearers| !bearers.contains(&container.key));
             is_new && (is_another || container.label(compose_labels::REPLACE).is_some())
         });
         let has_crashed = any(&|container| {
             let ended = !container.status.has_processes() && (container.exit_unplanned || container.oom_killed);
             let starts = container.starts.last();
-            ended || starts.is_some_and(|start| start.unplanned && turn.at.duration_since(start.at) < CRASH)
+            ended || starts.is_some_and(|start| start.unplanned && now.duration_since(start.at) < CRASH)
         });
         let is_paused = any(&|container| container.status == ContainerStatus::Paused);
-        let was_removed = turn.containers.is_empty() && bearers.is_some_and(|bearers| !bearers.is_empty());
+        let was_removed = containers.is_empty() && bearers.is_some_and(|bearers| !bearers.is_empty());
         if was_stopped || was_removed {
             IncidentKind::Operator
         } else if was_replaced {
@@ -212,5 +212,190 @@ fn exited(container: &ContainerState, finished: Option<Timestamp>, seen: Timesta
             finished.or(container.finished_at).or(before_start).unwrap_or(seen),
             ContainerEventKind::Exited,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use health_monitor_actors::model::Start;
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-24T12:00:00Z".parse().unwrap()
+    }
+
+    fn ago(seconds: i64) -> Timestamp {
+        now() - SignedDuration::from_secs(seconds)
+    }
+
+    fn key(id: &str) -> ContainerKey {
+        ContainerKey {
+            engine: "local".into(),
+            id: id.into(),
+        }
+    }
+
+    /// A container that was made and started a day ago.
+    fn container(id: &str, status: ContainerStatus) -> ContainerState {
+        ContainerState {
+            created: Some(ago(86_400)),
+            started_at: Some(ago(86_400)),
+            ..ContainerState::new(key(id), "db", status)
+        }
+    }
+
+    fn start(seconds_ago: i64, unplanned: bool) -> Start {
+        Start {
+            at: ago(seconds_ago),
+            unplanned,
+            exit_code: Some(1),
+            oom_killed: false,
+        }
+    }
+
+    #[test]
+    fn the_kind_follows_from_what_became_of_the_containers() {
+        use ContainerStatus::{Exited, Paused, Running};
+        let mut incidents = Incidents::default();
+        let service = ServiceName::new("db").unwrap();
+        incidents.bearers.insert(service.clone(), vec![key("one")]);
+        let young = |seconds| ContainerState {
+            created: Some(ago(seconds)),
+            ..container("two", Running)
+        };
+        let cases = [
+            (
+                "it runs, so the check failed",
+                vec![container("one", Running)],
+                IncidentKind::Protocol,
+            ),
+            (
+                "somebody stopped it",
+                vec![container("one", Exited)],
+                IncidentKind::Operator,
+            ),
+            (
+                "somebody paused it",
+                vec![container("one", Paused)],
+                IncidentKind::Operator,
+            ),
+            ("somebody removed it", vec![], IncidentKind::Operator),
+            (
+                "it ended by itself",
+                vec![ContainerState {
+                    exit_unplanned: true,
+                    ..container("one", Exited)
+                }],
+                IncidentKind::Crash,
+            ),
+            (
+                "memory ran out, whatever was asked",
+                vec![ContainerState {
+                    oom_killed: true,
+                    ..container("one", Exited)
+                }],
+                IncidentKind::Crash,
+            ),
+            (
+                "it was restarted after it ended by itself",
+                vec![ContainerState {
+                    starts: vec![start(30, true)],
+                    ..container("one", Running)
+                }],
+                IncidentKind::Crash,
+            ),
+            (
+                "that was too long ago",
+                vec![ContainerState {
+                    starts: vec![start(300, true)],
+                    ..container("one", Running)
+                }],
+                IncidentKind::Protocol,
+            ),
+            (
+                "somebody restarted it",
+                vec![ContainerState {
+                    starts: vec![start(30, false)],
+                    ..container("one", Running)
+                }],
+                IncidentKind::Protocol,
+            ),
+            ("another one has taken its place", vec![young(60)], IncidentKind::Deploy),
+            ("long ago", vec![young(3_600)], IncidentKind::Protocol),
+            (
+                "the new one crashes",
+                vec![ContainerState {
+                    exit_unplanned: true,
+                    status: Exited,
+                    ..young(60)
+                }],
+                IncidentKind::Deploy,
+            ),
+            (
+                "one of two was stopped",
+                vec![container("one", Running), container("three", Exited)],
+                IncidentKind::Operator,
+            ),
+        ];
+        for (why, containers, expected) in cases {
+            let containers: Vec<Arc<ContainerState>> = containers.into_iter().map(Arc::new).collect();
+            assert_eq!(incidents.kind(&service, now(), &containers), expected, "{why}");
+        }
+        // Of a service that was never up nothing can be missing.
+        let never_up = ServiceName::new("new").unwrap();
+        assert_eq!(incidents.kind(&never_up, now(), &[]), IncidentKind::Protocol);
+    }
+
+    fn kinds(before: Option<&ContainerState>, after: Option<&ContainerState>) -> Vec<ContainerEventKind> {
+        let shared = |container: &ContainerState| Arc::new(container.clone());
+        let events = container_events(before.map(shared).as_ref(), after.map(shared).as_ref(), now());
+        events.iter().map(|event| event.kind).collect()
+    }
+
+    #[test]
+    fn events_are_what_differs_between_two_looks() {
+        use ContainerEventKind::{Created, Exited, Paused, Removed, Started, Unpaused};
+        let running = container("one", ContainerStatus::Running);
+        let ended = ContainerState {
+            finished_at: Some(ago(1)),
+            exit_code: Some(137),
+            exit_unplanned: true,
+            ..container("one", ContainerStatus::Exited)
+        };
+        let restarted = ContainerState {
+            started_at: Some(ago(2)),
+            starts: vec![start(2, true)],
+            ..running.clone()
+        };
+        let paused = container("one", ContainerStatus::Paused);
+        let new = ContainerState {
+            created: Some(ago(2)),
+            started_at: Some(ago(1)),
+            ..running.clone()
+        };
+        for (before, after, expected) in [
+            (None, Some(&running), vec![]),
+            (None, Some(&new), vec![Created, Started]),
+            (Some(&running), Some(&ended), vec![Exited]),
+            (Some(&ended), Some(&restarted), vec![Started]),
+            (Some(&running), Some(&restarted), vec![Exited, Started]),
+            (Some(&running), Some(&paused), vec![Paused]),
+            (Some(&paused), Some(&running), vec![Unpaused]),
+            (Some(&running), Some(&running), vec![]),
+            (Some(&ended), None, vec![Removed]),
+        ] {
+            assert_eq!(kinds(before, after), expected);
+        }
+        let (before, after) = (Arc::new(running), Arc::new(ended));
+        let exit = container_events(Some(&before), Some(&after), now()).remove(0);
+        assert_eq!((exit.at, exit.exit_code, exit.unplanned), (ago(1), Some(137), true));
+        let after = Arc::new(restarted);
+        let exit = container_events(Some(&before), Some(&after), now()).remove(0);
+        assert_eq!(
+            (exit.exit_code, exit.unplanned),
+            (Some(1), true),
+            "told by the start after it"
+        );
     }
 }

@@ -203,7 +203,11 @@ impl Store for Postgres {
     async fn containers(&self) -> Result<Vec<String>, StoreError> {
         let rows = self
             .reader
-            .query("SELECT name FROM container ORDER BY name COLLATE \"C\"", &[])
+            .query(
+                "SELECT name FROM (SELECT name FROM container UNION SELECT container FROM event) AS known
+                 ORDER BY name COLLATE \"C\"",
+                &[],
+            )
             .await;
         let rows = rows.map_err(|error| Fault::from(error).into_error())?;
         Ok(rows.iter().map(|row| row.get(0)).collect())

@@ -50,7 +50,7 @@ pub trait Store: Send + Sync {
     /// Every service that anything was kept of, by name.
     async fn services(&self) -> Result<Vec<ServiceName>, StoreError>;
 
-    /// Every container whose resources were kept, by name.
+    /// Every container that anything was kept of, by name.
     async fn containers(&self) -> Result<Vec<String>, StoreError>;
 
     /// A service's results within `span`: the first `limit` of them in the asked order.

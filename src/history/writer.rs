@@ -2,7 +2,7 @@
 //!
 //! It is told of every result and change by the registry and hands them to the store, one write under way at a time. It
 //! waits for the store and nobody waits for it: what the store does not take for now waits here within a bound. A change of
-//! status is handed on at once, results once a second.
+//! status is handed on at once, results twice a second.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use health_monitor_actors::model::{ContainerKey, ServiceName, Snapshot, Status};
+use health_monitor_actors::model::{ContainerKey, EngineState, ServiceName, Snapshot, Status};
 use health_monitor_actors::registry::{
     self, GetSnapshot, Recording, Registry, Restore, StartRecording, StatusTurn, TakeUnsaved, Turn,
 };
@@ -31,7 +31,10 @@ use super::place::Place;
 use super::store::{Decided, Memory, Order, Retention, Store, StoreError, Upkeep};
 use super::watch::{Clock, UsageWatch};
 
-/// From one batch of results to the next.
+/// From one batch of results to the next: with the time that it takes to write one, no more than a second is not written.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// From one look at everything else to the next.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Without anything to write, how often it is written down that the monitor runs.
@@ -55,7 +58,7 @@ const CAPACITY: usize = 65_536;
 /// Services of which is saved in one second what a restart needs.
 const SAVED_AT_ONCE: usize = 256;
 
-/// Seconds after its start at which every service is defined, so that those that are not are gone.
+/// Seconds after its start at which every configured service is defined, so that those that are not are gone.
 const FORGOTTEN_AFTER: u32 = 3;
 
 /// What is kept of the results around an incident's start and end.
@@ -607,6 +610,8 @@ impl Clerk {
         }
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut flush = interval(FLUSH);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut ticks = 0_u32;
         let mut results = Vec::new();
         loop {
@@ -637,6 +642,7 @@ impl Clerk {
                 Some((incident, excerpt)) = self.logs.next(), if !self.logs.is_empty() => {
                     self.desk.papers().buffer.push_evidence(incident.id, Evidence::Logs(excerpt));
                 }
+                _ = flush.tick() => self.flush(),
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     self.tick(ticks, recording.dropped.load(Ordering::Relaxed)).await;
@@ -703,6 +709,15 @@ impl Clerk {
         }
     }
 
+    /// What has gathered is due.
+    fn flush(&mut self) {
+        let mut papers = self.desk.papers();
+        if papers.clock.beat() {
+            tracing::warn!("the clock was set, or the monitor stood still: the time between counts as a gap");
+        }
+        self.due.append |= !papers.buffer.has_nothing_to_append();
+    }
+
     async fn tick(&mut self, ticks: u32, dropped_before: u64) {
         let is_every = |period: Duration| u64::from(ticks) % period.as_secs().max(1) == 0;
         if let Ok(unsaved) = self.registry.send(TakeUnsaved { limit: SAVED_AT_ONCE }).await {
@@ -712,7 +727,7 @@ impl Clerk {
             }
         }
         if ticks == FORGOTTEN_AFTER || is_every(FIGURES_EVERY) {
-            self.forget_the_gone().await;
+            self.forget_the_gone(ticks == FORGOTTEN_AFTER).await;
         }
         if is_every(USAGE_EVERY)
             && let Ok(snapshot) = self.registry.send(GetSnapshot).await
@@ -722,13 +737,9 @@ impl Clerk {
                 papers.buffer.push_usage(sample);
             }
         }
-        let mut papers = self.desk.papers();
-        if papers.clock.beat() {
-            tracing::warn!("the clock was set, or the monitor stood still: the time between counts as a gap");
-        }
-        let has_news = !papers.buffer.has_nothing_to_append();
+        let papers = self.desk.papers();
         let is_silent = self.due.last_append.is_none_or(|last| last.elapsed() >= HEARTBEAT);
-        self.due.append |= has_news || is_silent;
+        self.due.append |= is_silent;
         self.due.maintain |= is_every(HEARTBEAT);
         self.due.figures |= is_every(FIGURES_EVERY) || ticks == 2;
         let dropped = papers.buffer.dropped();
@@ -740,11 +751,20 @@ impl Clerk {
         figures.open_incidents = papers.incidents.open();
     }
 
-    /// Services that the store knows and the configuration does not any more are not monitored any more.
-    async fn forget_the_gone(&self) {
+    /// Services that the store knows and nobody has defined are not monitored any more. Those that are made of containers
+    /// are defined only once the engine has told of them.
+    async fn forget_the_gone(&self, is_first: bool) {
         let Ok(snapshot) = self.registry.send(GetSnapshot).await else {
             return;
         };
+        let is_told = match snapshot.engine {
+            EngineState::Disabled => true,
+            EngineState::Up => !is_first,
+            EngineState::Connecting | EngineState::Down { .. } => false,
+        };
+        if !is_told {
+            return;
+        }
         let mut papers = self.desk.papers();
         let gone: Vec<ServiceName> = papers
             .statuses

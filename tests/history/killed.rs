@@ -10,6 +10,8 @@ use health_monitor::history::sqlite::Sqlite;
 use health_monitor::history::store::{IncidentQuery, Order};
 use health_monitor_actors::model::Status;
 use jiff::Timestamp;
+use tempfile::TempDir;
+use tokio::process::Command;
 use tokio::time::sleep;
 
 use crate::site::{Site, Target, kill, written};
@@ -184,5 +186,83 @@ async fn a_damaged_file_is_moved_aside_and_a_second_monitor_goes_without() {
 
     let second = Sqlite::open(&site.file()).await.err().unwrap().to_string();
     assert!(second.contains("belongs to another monitor that runs"), "{second}");
+    kill(monitor).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_while_tables_are_made_leaves_a_history_that_opens() {
+    let targets = BTreeMap::from([("db".to_owned(), Target::start())]);
+    for round in 0_u64..12 {
+        let site = Site::new(&targets);
+        let monitor = site.spawn(Command::new(env!("CARGO_BIN_EXE_health-monitor")));
+        // From before the file is there until after its tables are.
+        let moment = Duration::from_millis(round * 3 + fastrand::u64(..3));
+        sleep(moment).await;
+        kill(monitor).await;
+        let store = site.open().await;
+        assert_eq!(store.services().await.unwrap(), []);
+        store.close().await;
+        assert_eq!(integrity(&site.file()), "ok", "killed after {moment:?}");
+        let moved = std::fs::read_dir(site.folder.path()).unwrap().any(|entry| {
+            let name = entry.unwrap().file_name();
+            name.to_string_lossy().contains("damaged")
+        });
+        assert!(!moved, "what is half made is no damage");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_makes_nothing_wait_and_what_waited_is_written_once_there_is_room() {
+    let targets = BTreeMap::from([("db".to_owned(), Target::start())]);
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let path = format!("path = \"{}\"", data.join("history.db").display());
+    let site = Site::with(&targets, folder, &path);
+    // A small file system of its own, in a mount namespace of its own: it goes with the process.
+    let script = "mount -t tmpfs -o size=2m none \"$0\" && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", script]);
+    command.arg(&data).arg(env!("CARGO_BIN_EXE_health-monitor"));
+    let monitor = site.spawn(command);
+    site.until("something is written", |shown| written(shown) > 0).await;
+    let inside = format!("/proc/{}/root{}/filler", monitor.id().unwrap(), data.display());
+    let filler = std::thread::spawn({
+        let inside = inside.clone();
+        move || {
+            use std::io::Write as _;
+            let mut file = std::fs::File::create(inside).unwrap();
+            while file.write_all(&[0; 4_096]).is_ok() {}
+        }
+    });
+    filler.join().unwrap();
+    targets["db"].is_open.store(false, Ordering::Relaxed);
+    site.until_status("db", "unhealthy").await;
+    let shown = site
+        .until("the problem is shown", |shown| {
+            shown["history"]["problem"].is_string() && shown["history"]["changes_waiting"] == 1
+        })
+        .await;
+    let problem = shown["history"]["problem"].as_str().unwrap();
+    assert!(problem.contains("disk is full"), "{problem}");
+    targets["db"].is_open.store(true, Ordering::Relaxed);
+    site.until_status("db", "healthy").await;
+    std::fs::remove_file(&inside).unwrap();
+    site.until("all is written", |shown| {
+        shown["history"]["problem"].is_null() && shown["history"]["changes_waiting"] == 0
+    })
+    .await;
+    let answer = reqwest::get(format!("http://{}/incidents", site.bind)).await.unwrap();
+    let page: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(page["incidents"].as_array().unwrap().len(), 1, "{page}");
+    assert_eq!(page["incidents"][0]["open"], false);
+    let shown = site.until("it answers", |_| true).await;
+    assert_eq!(
+        (
+            &shown["history"]["results_dropped"],
+            &shown["history"]["changes_dropped"]
+        ),
+        (&0.into(), &0.into())
+    );
     kill(monitor).await;
 }

@@ -1,14 +1,21 @@
 //! The suite over a real PostgreSQL, as a process of the test. What only the TimescaleDB extension does is not run here:
 //! Debian has no package of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use health_monitor::history::model::Span;
 use health_monitor::history::postgres::{Access, Postgres};
-use health_monitor::history::store::{Store, StoreError};
+use health_monitor::history::store::{IncidentQuery, Order, Store, StoreError};
+use health_monitor_actors::model::Status;
 use health_monitor_test_support::process::{Process, free_port, give, program, unprivileged};
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::sleep;
 
+use crate::site::{Site, Target, changes_written, kill, written};
 use crate::suite::CASES;
 use crate::world::{Writes as _, batch, passed};
 
@@ -116,4 +123,41 @@ async fn a_server_that_is_away_or_of_a_later_version_is_said_to_be() {
     drop(server.process);
     let unreachable = Postgres::open(&access).await.err().unwrap();
     assert!(matches!(unreachable, StoreError::Unavailable { .. }), "{unreachable:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_monitor_that_is_killed_while_it_makes_tables_or_writes_leaves_a_history_that_goes_on() {
+    let server = Server::start().await;
+    let targets = BTreeMap::from([("db".to_owned(), Target::start())]);
+    let section = format!(
+        "store = \"postgres\"\naddress = \"127.0.0.1:{}\"\nuser = \"postgres\"\ndatabase = \"postgres\"\ntls = \"disable\"",
+        server.port
+    );
+    let site = Site::with(&targets, TempDir::new().unwrap(), &section);
+    for round in 0_u64..8 {
+        let monitor = site.spawn(Command::new(env!("CARGO_BIN_EXE_health-monitor")));
+        sleep(Duration::from_millis(5 + round * 8)).await;
+        kill(monitor).await;
+    }
+    let monitor = site.start().await;
+    let shown = site
+        .until("something is written", |shown| {
+            written(shown) > 1 && changes_written(shown) > 0
+        })
+        .await;
+    let before = changes_written(&shown);
+    targets["db"].is_open.store(false, Ordering::Relaxed);
+    site.until("the change is written", |shown| changes_written(shown) > before)
+        .await;
+    kill(monitor).await;
+    let store = Postgres::open(&server.access("postgres")).await.unwrap();
+    let changes = store.changes(None, Span::ALL, Order::OldestFirst, 99).await.unwrap();
+    assert_eq!(
+        changes.last().map(|change| change.to),
+        Some(Status::Unhealthy),
+        "{changes:?}"
+    );
+    let incidents = store.incidents(&IncidentQuery::latest(9)).await.unwrap();
+    assert_eq!((incidents.len(), incidents[0].ended), (1, None), "{incidents:?}");
+    drop(server.process);
 }

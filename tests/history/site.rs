@@ -59,13 +59,19 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    /// With its history in a file of the folder.
     pub(crate) fn new(targets: &BTreeMap<String, Target>) -> Self {
         let folder = TempDir::new().unwrap();
+        let file = folder.path().join("history.db");
+        Self::with(targets, folder, &format!("path = \"{}\"", file.display()))
+    }
+
+    /// With this in the section `history`.
+    pub(crate) fn with(targets: &BTreeMap<String, Target>, folder: TempDir, history: &str) -> Self {
         let bind = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut configuration = format!(
-            "[server]\nbind = \"{bind}\"\n[docker]\nenabled = false\n[history]\npath = \"{}\"\n\
-             [defaults]\ninterval = \"1s\"\ntimeout = \"500ms\"\nretry_interval = \"200ms\"\nretries = 0\n",
-            folder.path().join("history.db").display()
+            "[server]\nbind = \"{bind}\"\n[docker]\nenabled = false\n[history]\n{history}\n\
+             [defaults]\ninterval = \"1s\"\ntimeout = \"500ms\"\nretry_interval = \"200ms\"\nretries = 0\n"
         );
         for (service, target) in targets {
             configuration.push_str(&format!(
@@ -82,25 +88,30 @@ impl Site {
     }
 
     pub(crate) async fn start(&self) -> Child {
+        let child = self.spawn(Command::new(env!("CARGO_BIN_EXE_health-monitor")));
+        self.until("it answers", |_| true).await;
+        child
+    }
+
+    /// Starts the monitor by this command, and does not wait for it.
+    pub(crate) fn spawn(&self, mut command: Command) -> Child {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.folder.path().join("log"))
             .unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_health-monitor"));
         command
             .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .arg("--config")
             .arg(self.folder.path().join("config.toml"))
             .arg("run");
-        let child = command
+        command
             .stdin(Stdio::null())
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .unwrap();
-        self.until("it answers", |_| true).await;
-        child
+            .unwrap()
     }
 
     /// Waits until the monitor's internals show this.
@@ -158,4 +169,8 @@ pub(crate) async fn kill(mut monitor: Child) -> Timestamp {
 
 pub(crate) fn written(shown: &serde_json::Value) -> u64 {
     shown["history"]["results_written"].as_u64().unwrap_or(0)
+}
+
+pub(crate) fn changes_written(shown: &serde_json::Value) -> u64 {
+    shown["history"]["changes_written"].as_u64().unwrap_or(0)
 }

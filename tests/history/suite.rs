@@ -643,7 +643,11 @@ pub(crate) async fn what_is_exported_can_be_imported(store: Any) {
     let source: Any = Arc::new(Sqlite::open(&folder.path().join("source.db")).await.unwrap());
     let batches = Batch {
         usage: vec![sample("db", 1_000, 5, 6)],
-        events: vec![event("db", 2_000, ContainerEventKind::Exited)],
+        // The second container has no samples.
+        events: vec![
+            event("db", 2_000, ContainerEventKind::Exited),
+            event("job", 2_500, ContainerEventKind::Exited),
+        ],
         saved: vec![saved("db", 3_000, "saved")],
         ..batch(0, 4_000, Vec::new())
     };
@@ -665,6 +669,7 @@ pub(crate) async fn what_is_exported_can_be_imported(store: Any) {
     maintain(&source, 2 * HOUR + 2 * MINUTE, &keep_all()).await;
 
     let before = exported(&source).await;
+    assert!(before.iter().any(|line| line.contains("\"job\"")), "{before:?}");
     let text = format!(
         "{{\"format\":\"health-monitor history\",\"version\":1,\"exported_at\":\"2026-01-01T00:00:00Z\"}}\n{}\n",
         before.join("\n")

@@ -26,8 +26,8 @@ const MOST_SERVICES: usize = 200;
 /// Steps of all services together: a hundred services' year by the hour fits.
 const MOST_STEPS: usize = 1_000_000;
 
-/// Services whose steps are in memory at once.
-const AT_ONCE: usize = 10;
+/// Steps that are in memory at once. Few services at once would have the hour under way read many times.
+const AT_ONCE: usize = 90_000;
 
 /// What may be asked for, with the usual first.
 const FIELDS: [(&str, Field); 11] = [
@@ -134,7 +134,8 @@ pub(in crate::api) async fn get(request: HttpRequest, state: web::Data<ApiState>
     let mut body = serde_json::to_vec(&head).map_err(ApiError::unwritable)?;
     // Up to the bracket that opens the list.
     body.truncate(body.len().saturating_sub(2));
-    for (number, chunk) in services.chunks(AT_ONCE).enumerate() {
+    let at_once = (AT_ONCE / range.points().max(1)).max(1);
+    for (number, chunk) in services.chunks(at_once).enumerate() {
         let found = many(store.as_ref(), chunk, &range).await?;
         let chunk = chunk.to_vec();
         let fields = fields.clone();

@@ -122,6 +122,7 @@ async fn a_call_that_nobody_waits_for_blocks_the_next_and_then_ends() {
     let values = values(&mute.to_string());
     let settings: Settings = values.read().unwrap();
     let check = Arc::new(KafkaCheck {
+        tls: false,
         servers: settings.address,
         client: ClientConfig::new(),
         calls: Calls::new(&CALLS),
@@ -163,6 +164,7 @@ async fn a_server_that_refuses_counts_before_a_name_that_cannot_be_looked_up() {
     let settings: Settings = values.read().unwrap();
     let _turn = settings.address[0].looks_up();
     let check = KafkaCheck {
+        tls: false,
         servers: settings.address,
         client: ClientConfig::new(),
         calls: Calls::new(&CALLS),
@@ -175,4 +177,26 @@ async fn a_server_that_refuses_counts_before_a_name_that_cannot_be_looked_up() {
             .contains("an earlier name lookup has not returned yet; cannot connect to"),
         "{failure}"
     );
+}
+
+/// What librdkafka would end the process at.
+#[tokio::test]
+async fn a_server_that_answers_zeros_is_no_broker() {
+    let (address, _peer) = Peer::answers(b"\x00\x00\x01\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00").await;
+    let failure = answer(values(&address.to_string()), LONG).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::WrongProtocol);
+    assert_eq!(
+        failure.reason,
+        format!("{address} is no Kafka broker: it answers zeros")
+    );
+    let (zeros, _peer) = Peer::endless(&[0; 64]).await;
+    let failure = answer(values(&zeros.to_string()), LONG).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::WrongProtocol);
+}
+
+#[tokio::test]
+async fn garbage_without_end_is_no_broker() {
+    let (garbage, _peer) = Peer::endless(&[0xfe; 64]).await;
+    let failure = answer(values(&garbage.to_string()), LONG).await.unwrap_err();
+    assert_ne!(failure.kind, FailureKind::LocalResources, "{}", failure.reason);
 }

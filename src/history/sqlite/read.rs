@@ -68,7 +68,7 @@ impl Reading<'_> {
     pub(super) fn containers(&self) -> Result<Vec<String>, Fault> {
         let mut select = self
             .connection
-            .prepare_cached("SELECT name FROM container ORDER BY name")?;
+            .prepare_cached("SELECT name FROM container UNION SELECT container FROM event ORDER BY name")?;
         let names = select.query_map([], |row| row.get(0))?;
         Ok(names.collect::<Result<_, _>>()?)
     }

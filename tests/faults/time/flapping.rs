@@ -16,9 +16,10 @@ use crate::configuration;
 use crate::fault::{Fault, Scene};
 use crate::listener::{ANSWERS_AFTER, Listener, Mode};
 
-/// What each service is configured with. Every retry fits into the interval, and ends well before the next cycle.
-const DEFAULTS: &str = "[defaults]\ninterval = \"1s\"\ntimeout = \"400ms\"\nretries = 2\nretry_backoff = \"150ms\"\nretry_backoff_max = \"300ms\"\nretry_interval = \"1s\"\n[docker]\nenabled = false\n";
-const RETRY_PAUSES: [Duration; ATTEMPTS - 1] = [Duration::from_millis(150), Duration::from_millis(300)];
+/// What each service is configured with. Every retry begins within the first half of the timeout, even after the longest
+/// pauses.
+const DEFAULTS: &str = "[defaults]\ninterval = \"1s\"\ntimeout = \"900ms\"\nretries = 2\nretry_backoff = \"80ms\"\nretry_backoff_max = \"160ms\"\nretry_interval = \"1s\"\n[docker]\nenabled = false\n";
+const RETRY_PAUSES: [Duration; ATTEMPTS - 1] = [Duration::from_millis(80), Duration::from_millis(160)];
 
 /// Failing cycles in a row that open the breaker, and the pause before each trial, to a fifth more or less.
 const OPENS_AFTER: u32 = 5;
@@ -159,7 +160,7 @@ fn attempts_are_right(scene: &Scene, ports: &[Listener]) {
                 pauses.push((pair[1] - pair[0]).saturating_sub(ANSWERS_AFTER));
             }
             if !cycle.has_passed && !is_trial(&cycles, number) && number > 0 {
-                // A retry that could not end within the interval is not made, where the machine was busy.
+                // A retry that comes late is not made, where the machine was busy.
                 *(if cycle.attempts.len() == ATTEMPTS {
                     &mut whole
                 } else {
