@@ -21,6 +21,11 @@ pub(crate) fn labels(bytes: &[u8]) {
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
+    // Moved to where a name or a port is said, it is no secret, and shown as what it is.
+    let is_planted = |text: &str| text.contains(PLANTED);
+    let is_secret = labels
+        .iter()
+        .all(|(name, value)| !is_planted(name) && (!is_planted(value) || name.ends_with(".password")));
     let key = ContainerKey {
         engine: "local".into(),
         id: "f".repeat(64).into(),
@@ -49,7 +54,7 @@ pub(crate) fn labels(bytes: &[u8]) {
             assert_eq!(spec.check, "container", "{:?}", defined.problems);
         }
         for problem in &defined.problems {
-            assert!(!problem.contains(PLANTED), "{problem}");
+            assert!(!is_secret || !is_planted(problem), "{problem}");
             assert!(problem.contains("web"), "it does not name the container: {problem}");
         }
         for effective in &defined.effective {
