@@ -10,8 +10,8 @@ bash "$(dirname "${BASH_SOURCE[0]}")/prepare.sh" engine
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 debian=health-monitor-demo/debian:bookworm
-# By this label, what a newer build has replaced is found again.
-label=health-monitor.stack
+# By this label, what a newer build has replaced is found again. It is none of those by which the monitor finds services.
+label=made-for=health-monitor
 applications=(f2-simulator mqtt-kafka-connector data-processor kafka-timescale-sink)
 
 exists() {

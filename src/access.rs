@@ -25,6 +25,8 @@ pub struct AccessSettings {
     pub keys: Vec<Arc<ApiKey>>,
     /// `/metrics` needs no key.
     pub open_metrics: bool,
+    /// `/badge/{service}.svg` needs no key.
+    pub open_badges: bool,
     /// Proxies whose word on the client's address counts.
     pub trusted_proxies: TrustedProxies,
 }

@@ -221,6 +221,7 @@ fn access_settings(settings: &Settings) -> AccessSettings {
     AccessSettings {
         keys: settings.api_keys.clone(),
         open_metrics: settings.metrics.open,
+        open_badges: settings.server.open_badges,
         trusted_proxies: settings.server.trusted_proxies.clone(),
     }
 }

@@ -242,6 +242,27 @@ async fn metrics_are_open_where_a_setting_says_so() {
 }
 
 #[actix_web::test]
+async fn badges_are_open_where_a_setting_says_so() {
+    let (_, settings) = keys();
+    let ask_badge = async |open_badges| {
+        let server = server(AccessSettings {
+            open_badges,
+            ..settings.clone()
+        });
+        assert_eq!(ask(&server, Method::GET, "/health", &[]).await.0, 401);
+        assert_eq!(ask(&server, Method::GET, "/badge", &[]).await.0, 401);
+        assert_eq!(ask(&server, Method::POST, "/badge/nobody.svg", &[]).await.0, 401);
+        ask(&server, Method::GET, "/badge/nobody.svg", &[]).await.0
+    };
+    assert_eq!(ask_badge(false).await, 401);
+    assert_eq!(
+        ask_badge(true).await,
+        404,
+        "a stranger may ask, and there is no such service"
+    );
+}
+
+#[actix_web::test]
 async fn without_keys_whatever_only_reads_is_open() {
     let server = server(AccessSettings::default());
     for headers in [vec![], vec![("X-API-Key", "anything")]] {

@@ -24,6 +24,9 @@ const KEY_HEADER: &str = "X-API-Key";
 /// Before a key in `Authorization`, which is where Prometheus can send one.
 const BEARER: &str = "Bearer ";
 
+/// What the paths of all badges begin with.
+const BADGES: &str = "/badge/";
+
 /// Finds out who asks, and turns away who sends a wrong key, or none where one is needed.
 pub(super) async fn identify(
     state: web::Data<ApiState>,
@@ -34,8 +37,8 @@ pub(super) async fn identify(
     let Ok(caller) = settings.identify(key_of(request.request())) else {
         return Ok(turn_away(&state, &settings, request).await);
     };
-    let is_open = OPEN.contains(&request.path()) || (settings.open_metrics && request.path() == "/metrics");
-    if caller == Caller::Stranger && !is_open {
+    let path = request.path();
+    if caller == Caller::Stranger && !OPEN.contains(&path) && !is_opened(&settings, path) {
         return Ok(refuse(request, &ApiError::InvalidKey));
     }
     request.extensions_mut().insert(caller);
@@ -54,7 +57,8 @@ pub(super) async fn authorise(
     let refusal = match endpoint.map(|endpoint| endpoint.needs) {
         None => (caller == Caller::Stranger).then_some(ApiError::InvalidKey),
         Some(None) => None,
-        Some(Some(scope)) => refusal(&state, &caller, scope),
+        Some(Some(_)) if is_opened(&state.access.settings(), request.path()) => None,
+        Some(Some(scope)) => refusal(&caller, scope),
     };
     match refusal {
         None => next.call(request).await,
@@ -65,9 +69,14 @@ pub(super) async fn authorise(
     }
 }
 
+/// A setting opens this path to everybody.
+fn is_opened(settings: &AccessSettings, path: &str) -> bool {
+    (settings.open_metrics && path == "/metrics") || (settings.open_badges && path.starts_with(BADGES))
+}
+
 /// Why this caller may not do what needs this scope.
-fn refusal(state: &ApiState, caller: &Caller, scope: Scope) -> Option<ApiError> {
-    if caller.may(scope) || (scope == Scope::Metrics && state.access.settings().open_metrics) {
+fn refusal(caller: &Caller, scope: Scope) -> Option<ApiError> {
+    if caller.may(scope) {
         return None;
     }
     Some(match caller {

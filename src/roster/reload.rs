@@ -14,7 +14,7 @@ use crate::settings::{Settings, SettingsError, Sources};
 const LIVE: [&str; 5] = [SERVICES, DEFAULTS_SECTION, DISCOVERY_SECTION, MAINTENANCE, API_KEYS];
 
 /// Such keys of other sections.
-const LIVE_KEYS: [&str; 2] = ["server.trusted_proxies", "metrics.open"];
+const LIVE_KEYS: [&str; 3] = ["server.trusted_proxies", "server.open_badges", "metrics.open"];
 
 /// What made the monitor read its configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]

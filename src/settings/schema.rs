@@ -100,6 +100,12 @@ pub const SERVER: &[Key] = &[
         "PEM file with the private key of the server's certificate",
     ),
     Key::new(
+        "open_badges",
+        KeyKind::Bool,
+        "/badge/{service}.svg needs no key even where there are API keys: whoever guesses a service's name learns its status",
+    )
+    .default("false"),
+    Key::new(
         "trusted_proxies",
         KeyKind::TextList,
         "addresses and networks of proxies whose X-Forwarded-For names the client",

@@ -26,6 +26,8 @@ pub struct Server {
     pub bind: SocketAddr,
     /// Proxies whose word on the client's address counts.
     pub trusted_proxies: TrustedProxies,
+    /// `/badge/{service}.svg` needs no key even where there are API keys.
+    pub open_badges: bool,
     /// Certificate and key; without them there is no TLS.
     pub certificate: Option<CertificateFiles>,
 }
@@ -291,6 +293,7 @@ pub(super) fn read_server(walk: &mut Walk<'_>) -> Option<Server> {
         Ok(bind) => Some(Server {
             bind,
             trusted_proxies: trusted_proxies?,
+            open_badges: values.get("open_badges").and_then(Json::as_bool)?,
             certificate: certificate?,
         }),
         Err(_not_an_address) => {

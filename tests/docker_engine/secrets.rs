@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use health_monitor::access::key::{KeyHash, new_key};
+use health_monitor_test_support::stack::wait::until;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -236,12 +237,15 @@ async fn no_planted_secret_is_told_by_anything() {
     // A wrong key is a secret too: it may be one of somewhere else.
     let wrong = format!("{PLANTED}-wrong-key");
     assert_clean("a refusal", &ask("/health", &wrong).await.unwrap(), key);
-    let written = std::fs::read(&log).unwrap();
-    let written = String::from_utf8_lossy(&written);
-    assert!(
-        written.contains("\"TRACE\"") && written.contains("a wrong API key was sent"),
-        "{written:.2000}"
-    );
+    // A thread of its own writes the log.
+    let written = until("all of the log is there", PATIENCE, async || {
+        let written = String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
+        match written.contains("\"TRACE\"") && written.contains("a wrong API key was sent") {
+            true => Ok(written),
+            false => Err(format!("{written:.2000}")),
+        }
+    })
+    .await;
     assert_clean("the log", &written, key);
     drop(monitor_process);
 

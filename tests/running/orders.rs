@@ -4,10 +4,11 @@ use std::fs;
 use std::net::TcpListener;
 
 use health_monitor_test_support::binary::Binary;
+use health_monitor_test_support::stack::wait::until;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{HEAD, Keyed, PROGRAM, listener, tcp};
+use crate::{HEAD, Keyed, PROGRAM, SEEN, listener, tcp};
 
 #[actix_web::test]
 async fn a_check_is_run_now_and_answers_with_what_it_found() {
@@ -155,9 +156,13 @@ async fn maintenance_outlives_a_restart_and_ends_by_itself() {
         .request(Method::POST, path, Some(json!({"for": "1h"})))
         .await;
     keyed.monitor.request(Method::DELETE, path, None).await;
-    let log = keyed.monitor.log();
     for message in ["maintenance ordered", "end of maintenance ordered"] {
         let is_told = |line: &str| line.contains(&format!("\"{message}\"")) && line.contains("\"key\":\"tests\"");
-        assert!(log.lines().any(is_told), "{message}: {log}");
+        // A thread of its own writes the log.
+        until(message, SEEN, async || {
+            let log = keyed.monitor.log();
+            if log.lines().any(is_told) { Ok(()) } else { Err(log) }
+        })
+        .await;
     }
 }
