@@ -108,7 +108,6 @@ async fn a_project_is_watched_as_compose_describes_it() {
         "up",
         "--detach",
         "--force-recreate",
-        "--no-deps",
         "--scale",
         "web=2",
         "web",
