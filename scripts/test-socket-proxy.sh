@@ -67,7 +67,8 @@ logged() {
   tail -n "+$((before + 1))" "$folder/log"
 }
 
-docker run --detach --name "$victim" --entrypoint /bin/busybox "$image" sleep 600 >/dev/null
+# A service, so that its end is an incident, with which the container's last lines are kept.
+docker run --detach --name "$victim" --label health-monitor.enable=true --entrypoint /bin/busybox "$image" sleep 600 >/dev/null
 docker run --detach --name "$container" --user 65532:65532 --read-only --cap-drop ALL --security-opt no-new-privileges \
   --volume "$folder/docker.sock:/var/run/docker.sock" --env HEALTH_MONITOR__DOCKER__STATS_INTERVAL=1s "$image" >/dev/null
 
