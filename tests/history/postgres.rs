@@ -141,9 +141,8 @@ async fn a_monitor_that_is_killed_while_it_makes_tables_or_writes_leaves_a_histo
     }
     let monitor = site.start().await;
     let shown = site
-        .until("something is written", |shown| {
-            written(shown) > 1 && changes_written(shown) > 0
-        })
+        // The service's first status may have been written before one of the kills.
+        .until("something is written", |shown| written(shown) > 1)
         .await;
     let before = changes_written(&shown);
     targets["db"].is_open.store(false, Ordering::Relaxed);
