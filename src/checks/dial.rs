@@ -24,7 +24,7 @@ const RESOLVER_PATIENCE: Duration = Duration::from_secs(1);
 static LOOKUPS: Kind = Kind::new("name lookup", "name lookups", 64);
 
 /// How long the other side may take to close after we did.
-const CLOSE_PATIENCE: Duration = Duration::from_millis(250);
+pub(super) const CLOSE_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Most that is read and thrown away while the other side closes, in bytes.
 const CLOSE_READS: usize = 64 * 1024;
