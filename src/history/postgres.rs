@@ -26,10 +26,17 @@ use super::store::{
 };
 use crate::secret::Secret;
 
+mod buckets;
+mod copy;
+mod findings;
 mod names;
+mod pieces;
 mod read;
+mod results;
 mod roll;
 mod schema;
+mod statements;
+mod sweep;
 mod tls;
 mod write;
 
@@ -89,6 +96,7 @@ impl Postgres {
                 Flavour::Plain
             };
             schema::prepare(&mut writer, flavour, &place).await?;
+            let durable = make_quick(&writer).await?;
             let reader = connect(access).await?;
             let search = "SET search_path = health_monitor, public";
             reader.batch_execute(search).await?;
@@ -99,7 +107,7 @@ impl Postgres {
             Ok(Self {
                 description: format!("PostgreSQL {version} with {with}, {place}"),
                 flavour,
-                writer: Mutex::new(write::Writer::new(writer, flavour)),
+                writer: Mutex::new(write::Writer::new(writer, flavour, durable)),
                 reader,
             })
         };
@@ -108,6 +116,13 @@ impl Postgres {
             other => other,
         })
     }
+}
+
+/// Has transactions not wait for the disk, unless they say so; yields what those have to say.
+async fn make_quick(client: &Client) -> Result<String, Fault> {
+    let usual: String = client.query_one("SHOW synchronous_commit", &[]).await?.get(0);
+    client.batch_execute("SET synchronous_commit = off").await?;
+    Ok(if usual == "off" { "on".to_owned() } else { usual })
 }
 
 async fn connect(access: &Access) -> Result<Client, Fault> {
@@ -287,7 +302,7 @@ impl Store for Postgres {
     }
 
     async fn figures(&self) -> Result<StoreFigures, StoreError> {
-        let figures = read::figures(&self.reader, self.flavour)
+        let figures = pieces::figures(&self.reader, self.flavour)
             .await
             .map_err(Fault::into_error)?;
         Ok(StoreFigures {
@@ -387,6 +402,11 @@ fn status_of(word: &str) -> Result<Status, StoreError> {
 /// A count as the server takes it.
 fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// PostgreSQL's texts hold every character but one.
+fn storable(text: &str) -> String {
+    text.replace('\0', "")
 }
 
 fn limit_of(limit: usize) -> i64 {

@@ -30,10 +30,12 @@ macro_rules! cases {
 cases!(
     an_empty_one_knows_nothing,
     results_come_back_as_they_went_in,
+    a_batch_that_is_written_twice_is_there_once,
     an_hour_that_is_over_tells_the_same_as_one_under_way,
     uptime_follows_the_status_and_not_the_number_of_results,
     a_time_in_which_nobody_looked_is_a_gap,
     what_comes_late_is_counted_once,
+    what_comes_while_an_hour_is_rolled_up_is_counted,
     percentiles_of_days_are_right,
     changes_and_incidents_are_found,
     a_change_that_is_committed_twice_is_there_once,
@@ -141,6 +143,31 @@ pub(crate) async fn results_come_back_as_they_went_in(store: Any) {
         assert_eq!(some, written[190..205]);
     }
     assert_eq!(store.services().await.unwrap(), [name("kafka"), name("kafka-2")]);
+}
+
+pub(crate) async fn a_batch_that_is_written_twice_is_there_once(store: Any) {
+    let first = batch(0, 10_000, vec![passed("db", 5_000, 1), passed("kafka", 5_001, 2)]);
+    // Of a service and an hour that are new: the writer's memory of them must not outlive the batch that is not taken.
+    let second = batch(0, HOUR + 10_000, vec![passed("web", HOUR + 5_000, 3)]);
+    for next in [&first, &first, &second, &second, &first] {
+        store.put(next.clone()).await;
+    }
+    store
+        .put(batch(0, HOUR + 20_000, vec![passed("web", HOUR + 15_000, 4)]))
+        .await;
+    for _ in 0..2 {
+        for (service, count) in [("db", 1), ("kafka", 1), ("web", 2)] {
+            let found = store
+                .results(&name(service), Span::ALL, Order::OldestFirst, 9)
+                .await
+                .unwrap();
+            assert_eq!(found.len(), count, "{service}: {found:?}");
+            let hours = series(&store, service, Tier::Hour, Span::ALL).await;
+            let checks: u64 = hours.iter().map(|hour| hour.checks).sum();
+            assert_eq!(checks, count as u64, "{service}");
+        }
+        maintain(&store, 3 * HOUR, &keep_all()).await;
+    }
 }
 
 pub(crate) async fn an_hour_that_is_over_tells_the_same_as_one_under_way(store: Any) {
@@ -261,6 +288,33 @@ pub(crate) async fn what_comes_late_is_counted_once(store: Any) {
             .unwrap();
         assert_eq!(results.len(), 3);
         maintain(&store, 2 * HOUR + MINUTE, &keep_all()).await;
+    }
+}
+
+pub(crate) async fn what_comes_while_an_hour_is_rolled_up_is_counted(store: Any) {
+    // More services than are rolled up in one step.
+    const SERVICES: usize = 2_500;
+    let all = |millis: i64| {
+        let passed = |number: usize| passed(&format!("service-{number:04}"), millis, 1_000);
+        (0..SERVICES).map(passed).collect::<Vec<_>>()
+    };
+    store.put(batch(0, 10_000, all(5_000))).await;
+    let mut steps = 0;
+    while store.maintain(at(2 * HOUR), &keep_all()).await.unwrap() == Upkeep::More {
+        steps += 1;
+        if steps == 2 {
+            store.put(batch(0, 2 * HOUR, all(15_000))).await;
+        }
+    }
+    assert!(steps > 3, "{steps}");
+    for service in ["service-0000", "service-1300", "service-2499"] {
+        let hours = series(&store, service, Tier::Hour, span(0, HOUR)).await;
+        assert_eq!((hours.len(), hours[0].checks), (1, 2), "{service}");
+        let results = store
+            .results(&name(service), Span::ALL, Order::OldestFirst, 9)
+            .await
+            .unwrap();
+        assert_eq!(results.len(), 2, "{service}");
     }
 }
 
@@ -393,7 +447,7 @@ pub(crate) async fn changes_and_incidents_are_found(store: Any) {
     store.put(more.clone()).await;
     store
         .put(Batch {
-            sequence: 11_000,
+            sequence: batch(0, 10_000, Vec::new()).sequence,
             ..more
         })
         .await;

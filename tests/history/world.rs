@@ -1,6 +1,7 @@
 //! Services with a known past, to be written into a store and read out of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use health_monitor::history::model::{
@@ -131,10 +132,11 @@ pub(crate) fn saved(service: &str, millis: i64, state: &str) -> SavedService {
     }
 }
 
-/// A batch of a run that began at `started`, written at `now`.
+/// A batch of a run that began at `started`, written at `now`; later than any other one.
 pub(crate) fn batch(started: i64, now: i64, results: Vec<ServiceResult>) -> Batch {
+    static SEQUENCE: AtomicU64 = AtomicU64::new(0);
     Batch {
-        sequence: u64::try_from(now).unwrap(),
+        sequence: SEQUENCE.fetch_add(1, Ordering::Relaxed),
         run: Run {
             started: at(started),
             until: at(now),

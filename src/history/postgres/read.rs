@@ -1,16 +1,17 @@
 //! What is read, by readers and by the writer itself.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use health_monitor_actors::model::ServiceName;
+use health_monitor_actors::model::{ServiceName, Status};
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Transaction};
 
-use super::write::{table_of, usage_table_of};
-use super::{Fault, Flavour, limit_of, read_saved, read_time, schema, service_name, status_of, time};
+use super::buckets::{table_of, usage_table_of};
+use super::{Fault, findings, limit_of, read_saved, read_time, service_name, status_of, time};
 use crate::history::codec::Reader;
 use crate::history::model::{
     Bucket, ContainerEvent, Durations, Evidence, HOUR, Incident, IncidentId, IncidentKind, Percentiles, RawResult,
@@ -18,7 +19,7 @@ use crate::history::model::{
 };
 use crate::history::rollup::{merge_usage, roll_up, roll_up_usage};
 use crate::history::sketch::Sketch;
-use crate::history::store::{Detail, IncidentQuery, Memory, Order, StoreError, StoreFigures};
+use crate::history::store::{Detail, IncidentQuery, Memory, Order, StoreError};
 use crate::history::timeline::{Mark, Timeline};
 
 /// A connection, or a transaction on one.
@@ -88,50 +89,77 @@ pub(super) async fn results(
     };
     let direction = direction(order);
     let select = format!(
-        "SELECT service, at, kind, status, duration_us, attempts, reason FROM result
+        "SELECT at, finding, duration_us FROM result
          WHERE service = $1 AND at >= $2 AND at < $3 ORDER BY at {direction} LIMIT $4"
     );
     let rows = asking
         .ask(&select, &[&service, &time(span.from), &time(span.to), &limit_of(limit)])
         .await?;
-    rows.iter().map(|row| result(row).map(|(_, result)| result)).collect()
-}
-
-fn result(row: &Row) -> Result<(i32, RawResult), Fault> {
-    let kind: &str = row.get(2);
-    let kinds = [
-        ResultKind::Pass,
-        ResultKind::Warn,
-        ResultKind::Fail,
-        ResultKind::Unmeasured,
-    ];
-    let kind = kinds.into_iter().find(|one| one.as_str() == kind);
-    let micros: Option<i64> = row.get(4);
-    let result = RawResult {
-        at: read_time(row, 1)?,
-        kind: kind.ok_or_else(|| StoreError::Failed("a result of an unknown kind".to_owned()))?,
-        status: status_of(row.get(3))?,
-        duration: micros.map(|micros| Duration::from_micros(micros.unsigned_abs())),
-        attempts: row.get::<_, i32>(5).unsigned_abs(),
-        reason: row.get::<_, &str>(6).into(),
+    let mut numbers: BTreeMap<i64, Vec<i32>> = BTreeMap::new();
+    for row in &rows {
+        let of_hour = numbers.entry(hour_of(row, 0)?).or_default();
+        of_hour.push(row.get(1));
+    }
+    let mut found = HashMap::new();
+    for (hour, mut numbers) in numbers {
+        numbers.sort_unstable();
+        numbers.dedup();
+        found.insert(hour, findings::of_hour(asking, hour, &numbers).await?);
+    }
+    let result = |row: &Row| {
+        let finding = found
+            .get(&hour_of(row, 0)?)
+            .and_then(|of_hour| of_hour.get(&row.get(1)));
+        let timed = timed(row.get(0), finding.map(|finding| finding.kind), row.get(2))?;
+        Ok(match finding {
+            Some(finding) => RawResult {
+                status: finding.status,
+                attempts: finding.attempts,
+                reason: finding.reason.clone(),
+                ..timed
+            },
+            None => timed,
+        })
     };
-    Ok((row.get(0), result))
+    rows.iter().map(result).collect()
 }
 
-/// The results of these services in an hour, by time.
-pub(super) async fn results_of_hour(
+fn hour_of(row: &Row, column: usize) -> Result<i64, Fault> {
+    Ok(read_time(row, column)?.as_millisecond().div_euclid(HOUR))
+}
+
+/// What rolling up needs of a result: when, of which kind, and how many microseconds.
+pub(super) fn timed(at: SystemTime, kind: Option<ResultKind>, micros: Option<i64>) -> Result<RawResult, Fault> {
+    let without_finding = || StoreError::Failed("a result whose finding is not there".to_owned());
+    Ok(RawResult {
+        at: Timestamp::try_from(at).map_err(|error| StoreError::Failed(error.to_string()))?,
+        kind: kind.ok_or_else(without_finding)?,
+        status: Status::Unknown,
+        duration: micros.map(|micros| Duration::from_micros(micros.unsigned_abs())),
+        attempts: 0,
+        reason: NOTHING.clone(),
+    })
+}
+
+/// A reason that nobody asked for.
+static NOTHING: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
+
+/// What rolling up needs of the results of these services in an hour, by time.
+async fn results_of_hour(
     asking: &dyn Asking,
     services: &[i32],
     hour: i64,
 ) -> Result<HashMap<i32, Vec<RawResult>>, Fault> {
-    // A hundred services share few reasons, and rolling up needs none.
-    let select = "SELECT service, at, kind, status, duration_us, attempts, '' FROM result
+    let select = "SELECT service, at, finding, duration_us FROM result
                   WHERE service = ANY($1::int[]) AND at >= $2 AND at < $3 ORDER BY service, at";
     let (from, to) = (time(from_millis(hour * HOUR)), time(from_millis((hour + 1) * HOUR)));
+    let rows = asking.ask(select, &[&services, &from, &to]).await?;
+    let kinds = findings::kinds_of_hour(asking, hour).await?;
     let mut results: HashMap<i32, Vec<RawResult>> = HashMap::new();
-    for row in asking.ask(select, &[&services, &from, &to]).await? {
-        let (service, result) = result(&row)?;
-        results.entry(service).or_default().push(result);
+    for row in rows {
+        let kind = kinds.get(&row.get(2)).copied();
+        let of_service = results.entry(row.get(0)).or_default();
+        of_service.push(timed(row.get(1), kind, row.get(3))?);
     }
     Ok(results)
 }
@@ -157,7 +185,7 @@ pub(super) async fn timelines(
         .await?
     {
         let since = row
-            .get::<_, Option<std::time::SystemTime>>(3)
+            .get::<_, Option<SystemTime>>(3)
             .and_then(|since| Timestamp::try_from(since).ok());
         marks.entry(row.get(0)).or_default().push(Mark {
             at: read_time(&row, 1)?.as_millisecond(),
@@ -247,9 +275,7 @@ async fn open_hours(asking: &dyn Asking, span: Span) -> Result<Vec<i64>, Fault> 
             &[],
         )
         .await?;
-    let newest = newest
-        .first()
-        .and_then(|row| row.get::<_, Option<std::time::SystemTime>>(0));
+    let newest = newest.first().and_then(|row| row.get::<_, Option<SystemTime>>(0));
     let newest = newest.and_then(|newest| Timestamp::try_from(newest).ok());
     if let Some(newest) = newest {
         hours.extend(until..=newest.as_millisecond().div_euclid(HOUR));
@@ -310,7 +336,7 @@ pub(super) async fn changes(
     let mut changes = Vec::with_capacity(rows.len());
     for row in &rows {
         let since = row
-            .get::<_, Option<std::time::SystemTime>>(5)
+            .get::<_, Option<SystemTime>>(5)
             .and_then(|since| Timestamp::try_from(since).ok());
         changes.push(StatusChange {
             service: service_name(row.get(0))?,
@@ -482,69 +508,6 @@ async fn samples_of(
             .push(serde_json::from_slice(row.get(1))?);
     }
     Ok(samples)
-}
-
-pub(super) async fn figures(asking: &dyn Asking, flavour: Flavour) -> Result<StoreFigures, Fault> {
-    let all = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
-               WHERE relnamespace = 'health_monitor'::regnamespace AND relkind IN ('r', 'm')";
-    let bytes = asking.ask(all, &[]).await?;
-    let (raw_bytes, raw_since) = raw(asking, flavour).await?;
-    Ok(StoreFigures {
-        store: String::new(),
-        schema: schema::VERSION,
-        bytes: bytes.first().map_or(0, |row| row.get::<_, i64>(0)).unsigned_abs(),
-        raw_bytes,
-        raw_since,
-    })
-}
-
-/// Bytes that results take, and since when there are any.
-async fn raw(asking: &dyn Asking, flavour: Flavour) -> Result<(u64, Option<Timestamp>), Fault> {
-    match flavour {
-        Flavour::Plain => {
-            let pieces = partitions(asking, "result").await?;
-            let bytes = pieces.iter().map(|piece| piece.bytes).sum();
-            let oldest = pieces.first().map(|piece| from_millis(piece.slot * HOUR));
-            Ok((bytes, oldest))
-        }
-        Flavour::Timescale => {
-            let ask = "SELECT hypertable_size('result')::bigint, (SELECT min(range_start)
-                       FROM timescaledb_information.chunks WHERE hypertable_name = 'result')";
-            let rows = asking.ask(ask, &[]).await?;
-            let Some(row) = rows.first() else { return Ok((0, None)) };
-            let oldest: Option<std::time::SystemTime> = row.get(1);
-            let bytes = row.get::<_, Option<i64>>(0).unwrap_or(0).unsigned_abs();
-            Ok((bytes, oldest.and_then(|oldest| Timestamp::try_from(oldest).ok())))
-        }
-    }
-}
-
-/// One of PostgreSQL's own partitions.
-pub(super) struct Partition {
-    pub(super) name: String,
-    /// Its number: time since 1970 in pieces of its table's length.
-    pub(super) slot: i64,
-    pub(super) bytes: u64,
-}
-
-/// A table's partitions, the oldest first.
-pub(super) async fn partitions(asking: &dyn Asking, table: &str) -> Result<Vec<Partition>, Fault> {
-    let children = "SELECT child.relname::text, pg_total_relation_size(child.oid)::bigint FROM pg_inherits
-                    JOIN pg_class AS child ON child.oid = inhrelid
-                    JOIN pg_class AS parent ON parent.oid = inhparent
-                    WHERE parent.relname = $1 AND parent.relnamespace = 'health_monitor'::regnamespace";
-    let rows = asking.ask(children, &[&table]).await?;
-    let mut found: Vec<Partition> = rows
-        .iter()
-        .filter_map(|row| {
-            let name: String = row.get(0);
-            let slot = name.rsplit('_').next()?.parse().ok()?;
-            let bytes = row.get::<_, i64>(1).unsigned_abs();
-            Some(Partition { name, slot, bytes })
-        })
-        .collect();
-    found.sort_by_key(|piece| piece.slot);
-    Ok(found)
 }
 
 fn direction(order: Order) -> &'static str {

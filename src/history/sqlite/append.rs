@@ -128,6 +128,11 @@ impl Writer {
         for (hour, gathered) in &by_hour {
             self.frames.append(&transaction, *hour, now, gathered)?;
         }
+        // An hour that is being rolled up and gets more begins again: what came may be of a service that is done.
+        let under_way = rows::progress(&transaction, roll::JOB)?;
+        if under_way.is_some_and(|progress| by_hour.contains_key(&progress.slot)) {
+            rows::end_progress(&transaction, roll::JOB)?;
+        }
         for event in &batch.events {
             put_event(&transaction, event)?;
         }
