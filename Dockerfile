@@ -94,8 +94,6 @@ WORKDIR /var/lib/health-monitor
 VOLUME /var/lib/health-monitor
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-# The C library would give each of a dozen threads, which all allocate little, a part of the heap of its own: 1.7 MiB more.
-ENV MALLOC_ARENA_MAX=2
 # A resolver that gives no answer is Docker's own daemon that hangs. Waiting for 10 s, the C library's default, would hold up
 # every check that looks up a name in it.
 ENV RES_OPTIONS="timeout:1 attempts:2"

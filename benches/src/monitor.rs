@@ -113,9 +113,8 @@ impl Monitor {
         let log = File::create(folder.path().join("log"))?;
         let mut command = Command::new(binary);
         command.arg("run").arg("--config").arg(&file);
-        // As in its image.
-        command.env("MALLOC_ARENA_MAX", "2").env_remove("DOCKER_HOST");
         command
+            .env_remove("DOCKER_HOST")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

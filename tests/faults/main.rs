@@ -32,6 +32,11 @@ mod watch;
 use std::process::ExitCode;
 
 use selection::Selection;
+use tikv_jemallocator::Jemalloc;
+
+/// As the monitor has, whose parts this program runs.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

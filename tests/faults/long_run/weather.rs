@@ -94,8 +94,6 @@ impl Weather {
             .await;
         let misbehaving = misbehaving::launch()
             .with_limit(DESCRIPTORS)
-            // Else the C library keeps the last large piece that a check leaked, after one has been let go.
-            .with("MALLOC_MMAP_THRESHOLD_", "1048576")
             .start(&format!(
                 "{DEFAULTS}[docker]\nenabled = false\n{ports}{}",
                 faulty.section("")

@@ -125,8 +125,6 @@ impl Launch {
             .args(&self.arguments.1)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            // As in the image.
-            .env("MALLOC_ARENA_MAX", "2")
             .env("HEALTH_MONITOR__SERVER__BIND", format!("127.0.0.1:{port}"))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(folder)
