@@ -5,6 +5,7 @@ mod broken;
 mod checks;
 mod clients;
 mod clock;
+mod endless;
 mod ends;
 mod exhausted;
 
@@ -19,6 +20,7 @@ pub(crate) fn faults() -> Vec<Fault> {
         exhausted::faults(),
         clock::faults(),
         clients::faults(),
+        endless::faults(),
         ends::faults(),
     ];
     parts.into_iter().flatten().collect()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use health_monitor_test_support::local::Launch;
-use health_monitor_test_support::stack::wait::seconds;
+use health_monitor_test_support::stack::wait::{seconds, until};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -64,7 +64,7 @@ async fn killed(scene: Scene) {
     watch::all_healthy(&monitor, seconds(30)).await;
     let down = &ports[0];
     down.set(Mode::Closed);
-    for _ in 0..3 {
+    for number in 0..3 {
         monitor.signal("KILL").await;
         monitor.ended(LIMIT).await;
         let began = Instant::now();
@@ -77,11 +77,24 @@ async fn killed(scene: Scene) {
         let ((), told) = watch::while_doing(&monitor, work).await;
         told.assert_others(&[&down.name], &["unknown", "healthy"]);
         // What it knew before it was killed is told until the first cycles have settled what is now.
+        let known = if number == 0 { "healthy" } else { "unhealthy" };
         let mut said = told.statuses(&down.name).into_iter();
         assert!(
-            said.all(|status| ["unknown", "healthy", "unhealthy"].contains(&status)),
+            said.all(|status| ["unknown", known, "unhealthy"].contains(&status)),
             "{told:?}"
         );
+        assert_eq!(monitor.service(&down.name).await.status, "unhealthy");
+        // What is written is known to the next one.
+        let kept = format!("/incidents?service={}&open=true", down.name);
+        until("an incident that is kept", LIMIT, async || {
+            let (_, page) = monitor.get(&kept).await;
+            let incidents = page["incidents"].as_array();
+            incidents
+                .is_some_and(|all| all.len() == 1)
+                .then_some(())
+                .ok_or_else(|| page.to_string())
+        })
+        .await;
         scene.saw_after(
             began,
             "every service has its status, none was told to be down that is not",
