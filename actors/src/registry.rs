@@ -13,9 +13,11 @@ use crate::model::{
 use crate::policy::ContainerIndex;
 use crate::supervisor::{Counted, MailboxDepth, Pulse};
 
+mod containers;
 mod dependencies;
 mod entry;
 mod messages;
+mod orders;
 mod recorder;
 mod saved;
 mod subscribers;
@@ -259,20 +261,6 @@ impl Registry {
         }
     }
 
-    /// Looks up every service's containers anew, and decides where they are others or changed.
-    fn match_containers(&mut self, now: Moment) {
-        let index = ContainerIndex::new(self.containers.values(), self.project.as_deref());
-        let mut changed = Vec::new();
-        for (name, entry) in &mut self.services {
-            if entry.set_containers(index.find(&entry.state.spec.container), now) {
-                changed.push(name.clone());
-            }
-        }
-        for name in &changed {
-            self.decide(name, now);
-        }
-    }
-
     fn decide_all(&mut self, now: Moment) {
         let names: Vec<ServiceName> = self.services.keys().cloned().collect();
         for name in &names {
@@ -289,44 +277,6 @@ impl Registry {
         for name in &names {
             self.decide(name, now);
         }
-    }
-
-    /// Puts a container's new state in the place of the old. False where they are the same.
-    fn put(&mut self, container: ContainerState, now: Moment) -> bool {
-        let key = container.key.clone();
-        let old = self.containers.get(&key);
-        // Samples come on their own way; a description does not carry them.
-        let usage = container.usage.clone().or_else(|| {
-            old.filter(|old| old.started_at == container.started_at && container.is_running())
-                .and_then(|old| old.usage.clone())
-        });
-        let container = ContainerState { usage, ..container };
-        if old.is_some_and(|old| **old == container) {
-            return false;
-        }
-        let after = Arc::new(container);
-        let before = self.containers.insert(key.clone(), after.clone());
-        self.record(Turn::Container {
-            before,
-            after: Some(after),
-            at: now.wall,
-        });
-        self.tell(ChangeKind::Container { container: key }, now);
-        true
-    }
-
-    fn forget(&mut self, key: &ContainerKey, now: Moment) -> bool {
-        let before = self.containers.remove(key);
-        let was_known = before.is_some();
-        if was_known {
-            self.record(Turn::Container {
-                before,
-                after: None,
-                at: now.wall,
-            });
-            self.tell(ChangeKind::ContainerRemoved { container: key.clone() }, now);
-        }
-        was_known
     }
 }
 
@@ -483,55 +433,6 @@ impl Handler<TrialBegan> for Registry {
     }
 }
 
-impl Handler<CheckNow> for Registry {
-    type Result = MessageResult<CheckNow>;
-
-    fn handle(&mut self, CheckNow(service): CheckNow, _: &mut Self::Context) -> Self::Result {
-        let Some(entry) = self.services.get_mut(&service) else {
-            return MessageResult(Err(Refusal::NoSuchService(service)));
-        };
-        MessageResult(match entry.cannot_be_checked() {
-            Some(reason) => Err(Refusal::NotProbed { service, reason }),
-            None => Ok(entry.check_now()),
-        })
-    }
-}
-
-impl Handler<Checked> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, checked: Checked, _: &mut Self::Context) {
-        if let Some(entry) = self.services.get_mut(&checked.service)
-            && entry.run() == Some(checked.run)
-        {
-            entry.checked(checked.ticket);
-            // Whoever asked for the check looks at what it found, and must not see what was known before.
-            self.outdate_snapshot();
-        }
-    }
-}
-
-impl Handler<OrderMaintenance> for Registry {
-    type Result = MessageResult<OrderMaintenance>;
-
-    fn handle(&mut self, order: OrderMaintenance, _: &mut Self::Context) -> Self::Result {
-        let now = Moment::now();
-        let OrderMaintenance { service, maintenance } = order;
-        let Some(entry) = self.services.get_mut(&service) else {
-            return MessageResult(Err(Refusal::NoSuchService(service)));
-        };
-        if maintenance.is_none() && !entry.has_ordered_maintenance(now) {
-            return MessageResult(Err(Refusal::NotInMaintenance(service)));
-        }
-        entry.order_maintenance(maintenance);
-        self.unsaved.insert(service.clone());
-        self.decide(&service, now);
-        let entry = self.services.get(&service);
-        let state = entry.map(|entry| entry.state.clone());
-        MessageResult(state.ok_or(Refusal::NoSuchService(service)))
-    }
-}
-
 impl Handler<ProbeFate> for Registry {
     type Result = ();
 
@@ -540,81 +441,6 @@ impl Handler<ProbeFate> for Registry {
         if let Some(entry) = self.services.get_mut(&fate.service) {
             entry.set_given_up(fate.given_up);
             self.decide(&fate.service, now);
-        }
-    }
-}
-
-impl Handler<Containers> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, containers: Containers, _: &mut Self::Context) {
-        let now = self.now();
-        let is_changed = match containers {
-            Containers::One(container) => self.put(*container, now),
-            Containers::Gone(key) => self.forget(&key, now),
-            Containers::All(all) => {
-                let present: BTreeSet<ContainerKey> = all.iter().map(|container| container.key.clone()).collect();
-                let gone: Vec<_> = self
-                    .containers
-                    .keys()
-                    .filter(|key| !present.contains(key))
-                    .cloned()
-                    .collect();
-                let mut is_changed = false;
-                for container in all {
-                    is_changed |= self.put(container, now);
-                }
-                for key in &gone {
-                    is_changed |= self.forget(key, now);
-                }
-                is_changed
-            }
-        };
-        if is_changed {
-            self.match_containers(now);
-        }
-    }
-}
-
-impl Handler<Usage> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, Usage(samples): Usage, _: &mut Self::Context) {
-        for (key, usage) in samples {
-            if let Some(container) = self.containers.get_mut(&key) {
-                Arc::make_mut(container).usage = Some(Arc::new(usage));
-            }
-        }
-        self.figures.version += 1;
-    }
-}
-
-impl Handler<EngineChanged> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, EngineChanged(engine): EngineChanged, _: &mut Self::Context) {
-        if self.engine == engine {
-            return;
-        }
-        let now = self.now();
-        tracing::info!(?engine, "container engine");
-        self.engine = engine.clone();
-        for entry in self.services.values_mut() {
-            entry.set_engine(engine.clone(), now);
-        }
-        self.tell(ChangeKind::Engine { state: engine }, now);
-        self.decide_all(now);
-    }
-}
-
-impl Handler<InProject> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, InProject(project): InProject, _: &mut Self::Context) {
-        if self.project.as_ref() != Some(&project) {
-            self.project = Some(project);
-            let now = self.now();
-            self.match_containers(now);
         }
     }
 }
