@@ -71,6 +71,14 @@ pub(super) async fn ask(mut stream: Stream, address: &Address, deadline: Deadlin
             Err(failure::of_io(&format!("{address} does not answer srvr"), &error))
         }
         (Some(said), _) => Ok(said),
+        (None, None) if answer.len() as u64 >= ANSWER_LIMIT => Err(CheckFailure::new(
+            FailureKind::WrongProtocol,
+            format!(
+                "{address} is no ZooKeeper: its answer to srvr ({}) has no end within {} KiB",
+                failure::quote(&answer),
+                ANSWER_LIMIT / 1024
+            ),
+        )),
         (None, ended) if is_begun(&answer) => {
             let step = format!("{address} broke off its answer to srvr ({})", failure::quote(&answer));
             let ended = ended.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());

@@ -99,6 +99,18 @@ async fn an_answer_that_breaks_off_is_no_other_protocol() {
 }
 
 #[tokio::test]
+async fn an_answer_without_end_is_told_to_have_none() {
+    let (address, _peer) = Peer::endless(b"Zookeeper version: 3.8.0").await;
+    let failure = answer(address, LONG).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::WrongProtocol);
+    assert!(
+        failure.reason.ends_with("has no end within 8 KiB"),
+        "{}",
+        failure.reason
+    );
+}
+
+#[tokio::test]
 async fn garbage_without_end_is_cut() {
     let (address, _peer) = Peer::endless(&[0xfe; 64]).await;
     let failure = answer(address, LONG).await.unwrap_err();
