@@ -27,7 +27,7 @@ const SECONDS: &str = "20";
 /// Longest that a run may take altogether.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// What is held against the description. That bad input is refused is tests/api.rs' to say: parameters that nobody asks for
+/// What is held against the description. That bad input is refused is tests/api's to say: parameters that nobody asks for
 /// are ignored, which the tool would call accepting bad input.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
                       response_schema_conformance,unsupported_method,allow_header_conformance,ignored_auth";
