@@ -101,14 +101,18 @@ const PEERS: [Peer; 10] = [
     Peer {
         name: "tcp",
         check: "tcp",
-        lines: "expect = \"ready\"",
+        lines: "send = \"?\"\nexpect = \"ready\"",
         head: b"",
         rest: b"N",
     },
 ];
 
 pub(super) fn faults() -> Vec<Fault> {
-    vec![Fault::new(GROUP, "ten peers that answer without end", answers_without_end).short()]
+    vec![Fault::new(
+        GROUP,
+        "ten peers that answer without end",
+        answers_without_end,
+    )]
 }
 
 async fn answers_without_end(scene: Scene) {
