@@ -8,15 +8,14 @@
 //! - [`rollup`]: results become minutes and hours.
 //! - [`store`]: the trait behind which every database stands: [`sqlite`], which needs nothing, and [`postgres`]. [`place`]:
 //!   which one it is, and where.
-//! - [`writer`]: the actor that writes, with what waits for it (`buffer`), what it makes of changes ([`incident`]) and what it
-//!   looks at by itself (`watch`). [`handle`]: what the rest of the monitor holds of it.
+//! - [`writer`]: the actor that writes. [`incident`]: what it makes of changes. [`handle`]: what the rest of the monitor
+//!   holds of it.
 //! - [`range`] and [`series`]: what readers ask, in steps of one length, and the answer.
 //! - [`transfer`]: moves a history from one store to another.
 //!
 //! Status follows time and not the number of results: a service is as long up as it had an up status while the monitor
 //! looked. Time in which nobody looked, or could not, is a gap and counts as neither.
 
-mod buffer;
 mod codec;
 pub mod handle;
 pub mod incident;
@@ -31,5 +30,4 @@ pub mod sqlite;
 pub mod store;
 pub mod timeline;
 pub mod transfer;
-mod watch;
 pub mod writer;

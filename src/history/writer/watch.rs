@@ -6,7 +6,7 @@ use std::time::Duration;
 use health_monitor_actors::model::{ContainerKey, Moment, ResourceUsage, Snapshot};
 use jiff::Timestamp;
 
-use super::model::{Run, UsageSample, to_millis};
+use crate::history::model::{Run, UsageSample, to_millis};
 
 /// How far the clocks may drift apart in one beat before the wall clock counts as set.
 const STEP: Duration = Duration::from_secs(2);

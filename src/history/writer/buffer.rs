@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use health_monitor_actors::model::ServiceName;
 
-use super::model::{ContainerEvent, Evidence, IncidentId, Run, SavedService, ServiceResult, UsageSample};
-use super::store::{Batch, Decided};
+use crate::history::model::{ContainerEvent, Evidence, IncidentId, Run, SavedService, ServiceResult, UsageSample};
+use crate::history::store::{Batch, Decided};
 
 /// Results in one batch at most, so that none takes long.
 const BATCH: usize = 20_000;
