@@ -6,7 +6,7 @@
 //! - [`Engine`]: the client. Every call has a total timeout, a typed error and a counter.
 //! - [`Inventory`]: the actor that follows the engine's events and publishes containers.
 //! - [`Stats`]: the actor that samples the resources of running containers.
-//! - `book`, `lifecycle`, `usage`, `inspect`, `event`, `redact`: what the two actors know, as plain data and pure
+//! - `book`, `lifecycle`, `usage`, `inspect`, `event`, `redact`, `tail`: what the two actors know, as plain data and pure
 //!   functions that need no engine.
 //!
 //! Both actors may be dropped and started again at any time: their tasks end with them, and a new [`Inventory`]
@@ -31,6 +31,7 @@ mod running;
 mod settings;
 mod socket;
 mod stats;
+mod tail;
 mod uptime;
 mod usage;
 mod version;

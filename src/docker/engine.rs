@@ -23,6 +23,7 @@ use super::event::{self, Event};
 use super::own::{self, Own};
 use super::redact;
 use super::running::RunningTeller;
+use super::tail::Tail;
 use super::version::{Agreed, agree};
 use super::{ApiVersion, Counters, Endpoint, EngineError, Listed, RequestResult, Settings};
 
@@ -30,7 +31,7 @@ use super::{ApiVersion, Counters, Endpoint, EngineError, Listed, RequestResult, 
 /// total timeout around it and this one only has to be longer.
 const CLIENT_TIMEOUT_SECONDS: u64 = 3600;
 
-/// Bytes of a log that are read at most, however long its lines are.
+/// Bytes of a log that are kept at most, however long its lines are.
 const LOG_BYTES: usize = 256 * 1024;
 
 /// A container engine: its client, what is counted of it, and what was learned of the monitor's own place in it.
@@ -221,16 +222,13 @@ impl Engine {
         };
         let said = self.call(Endpoint::Logs, |client| async move {
             let mut pieces = Box::pin(client.logs(&id, Some(options)));
-            let mut said = Vec::new();
+            let mut tail = Tail::of(LOG_BYTES);
             while let Some(piece) = pieces.next().await {
-                said.extend_from_slice(&piece?.into_bytes());
-                if said.len() > LOG_BYTES {
-                    break;
-                }
+                tail.push(&piece?.into_bytes());
             }
-            Ok(said)
+            Ok(tail.lines())
         });
-        Ok(redact::log_lines(&String::from_utf8_lossy(&said.await?), lines))
+        Ok(redact::log_lines(&said.await?, lines))
     }
 
     /// What happens from now on, and from `since` where it is given, as far as the engine remembers (256 events).
