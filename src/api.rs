@@ -46,5 +46,6 @@ mod wire;
 
 pub use certificate::{CertificateFiles, Look, ServerCertificate};
 pub use error::ApiError;
+pub(crate) use history::incident_document;
 pub use server::{Limits, serve};
 pub use state::{ApiState, Section, Settings};

@@ -15,6 +15,7 @@ mod manual;
 mod own_server;
 mod run;
 mod table;
+mod text;
 mod validate;
 
 use std::future::Future;
@@ -75,7 +76,7 @@ enum Command {
     },
     /// Show how a service was; or export and import all that was kept
     History(history::Arguments),
-    /// List what broke, for how long, and why
+    /// List what broke, for how long, and why; or show one incident with what was found around it
     Incidents(incidents::Arguments),
     /// Make keys of the API
     #[command(subcommand)]

@@ -11,6 +11,7 @@
 //! - [`writer`]: the actor that writes. [`incident`]: what it makes of changes. [`handle`]: what the rest of the monitor
 //!   holds of it.
 //! - [`range`] and [`series`]: what readers ask, in steps of one length, and the answer.
+//! - [`surroundings`]: what was found around an incident.
 //! - [`transfer`]: moves a history from one store to another.
 //!
 //! Status follows time and not the number of results: a service is as long up as it had an up status while the monitor
@@ -28,6 +29,7 @@ pub mod series;
 pub mod sketch;
 pub mod sqlite;
 pub mod store;
+pub mod surroundings;
 pub mod timeline;
 pub mod transfer;
 pub mod writer;

@@ -2,6 +2,7 @@
 
 mod containers;
 mod cursor;
+mod incident;
 mod incidents;
 mod many;
 mod series;
@@ -21,9 +22,9 @@ use crate::history::range::{Range, RangeError, Wanted};
 use crate::history::store::{Store, StoreError};
 
 pub(super) use containers::{get as get_container, schema as container_schema};
-pub(super) use incidents::{
-    get as get_incidents, get_one as get_incident, one_schema as incident_schema, schema as incidents_schema,
-};
+pub(crate) use incident::document as incident_document;
+pub(super) use incident::{get as get_incident, schema as incident_schema};
+pub(super) use incidents::{get as get_incidents, schema as incidents_schema};
 pub(super) use many::{get as get_many, schema as many_schema};
 pub(super) use series::{get as get_series, schema as series_schema};
 pub(super) use uptime::{get as get_uptime, schema as uptime_schema};

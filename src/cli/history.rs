@@ -1,12 +1,12 @@
 //! `health-monitor history`: shows what a service was, and moves what was kept from one store to another.
 
 mod show;
-pub(super) mod text;
 mod transfer;
 
 use clap::Args;
 
-use super::{FAILED, MISCONFIGURED, WORKED, block_on, refuse};
+use super::table::Table;
+use super::{FAILED, MISCONFIGURED, WORKED, block_on, refuse, text};
 use crate::settings::Sources;
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, stdout};
 
 use clap::ValueEnum;
 
+use super::text::{clean, shorten};
 use crate::settings::Sources;
 
 /// The widest that a line may be on a terminal, in characters.
@@ -55,12 +56,8 @@ impl Colour {
 impl Cell {
     /// A cell with this text, on one line and without control characters.
     pub(super) fn new(text: impl Into<String>) -> Self {
-        let text: String = text.into();
-        let text = text
-            .chars()
-            .map(|letter| if letter.is_control() { ' ' } else { letter });
         Self {
-            text: text.collect(),
+            text: clean(&text.into()),
             colour: None,
         }
     }
@@ -90,8 +87,18 @@ impl Table {
         }
     }
 
+    /// A row of cells without colour.
+    pub(super) fn texts<const COLUMNS: usize>(&mut self, texts: [String; COLUMNS]) {
+        self.rows.push(texts.into_iter().map(Cell::new).collect());
+    }
+
     pub(super) fn row(&mut self, cells: Vec<Cell>) {
         self.rows.push(cells);
+    }
+
+    /// The table without colour, each line ended; on a terminal, to fit it.
+    pub(super) fn plain(&self) -> String {
+        self.render(false, stdout().is_terminal())
     }
 
     /// The table, each line ended. On a terminal the last column is cut so that a line fits it.
@@ -111,7 +118,7 @@ impl Table {
         for row in std::iter::once(&headings).chain(&self.rows) {
             let last = row.len().saturating_sub(1);
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let shown = cut(&cell.text, *width);
+                let shown = shorten(&cell.text, *width);
                 let padding = if column == last {
                     0
                 } else {
@@ -123,19 +130,11 @@ impl Table {
                     None => write!(text, "{shown}{:padding$}", ""),
                 };
             }
+            text.truncate(text.trim_end_matches(' ').len());
             text.push('\n');
         }
         text
     }
-}
-
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let mut shown: String = text.chars().take(width.saturating_sub(1)).collect();
-    shown.push('…');
-    shown
 }
 
 #[cfg(test)]

@@ -1,16 +1,21 @@
-//! Times and shares as people read them.
+//! Times, shares and what others wrote, as people read them.
 
 use jiff::Timestamp;
 
 use crate::history::model::{DAY, HOUR, MINUTE};
 
 /// A time in UTC, to the second.
-pub(in crate::cli) fn time(at: Timestamp) -> String {
+pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// A time in UTC, to the millisecond.
+pub(super) fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
+}
+
 /// Milliseconds in their two largest units: `3d 4h`, `1m 12s`, `0.4s`.
-pub(in crate::cli) fn length(millis: u64) -> String {
+pub(super) fn length(millis: u64) -> String {
     let millis = i64::try_from(millis).unwrap_or(i64::MAX);
     let two = |large: i64, of_large: &str, small: i64, of_small: &str| match (millis % large) / small {
         0 => format!("{}{of_large}", millis / large),
@@ -27,7 +32,7 @@ pub(in crate::cli) fn length(millis: u64) -> String {
 }
 
 /// A share in per cent, rounded down: less than all is never shown as all.
-pub(in crate::cli) fn percent(share: Option<f64>) -> String {
+pub(super) fn percent(share: Option<f64>) -> String {
     match share {
         Some(share) => format!("{:.2} %", (share * 10_000.0 + 1e-9).floor() / 100.0),
         None => "-".to_owned(),
@@ -35,7 +40,7 @@ pub(in crate::cli) fn percent(share: Option<f64>) -> String {
 }
 
 /// Microseconds as milliseconds with three digits that count.
-pub(in crate::cli) fn millis(micros: Option<f64>) -> String {
+pub(super) fn millis(micros: Option<f64>) -> String {
     match micros.map(|micros| micros / 1_000.0) {
         None => "-".to_owned(),
         Some(millis) if millis < 10.0 => format!("{millis:.2} ms"),
@@ -44,38 +49,26 @@ pub(in crate::cli) fn millis(micros: Option<f64>) -> String {
     }
 }
 
-/// What others wrote, on one line, without what a terminal would obey, and no longer than this.
-pub(in crate::cli) fn line(text: &str, most: usize) -> String {
-    let clean = text
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter });
-    let mut line: String = clean.take(most + 1).collect();
-    if line.chars().count() > most {
-        line = line.chars().take(most - 1).collect();
-        line.push('…');
-    }
-    line
+/// What others wrote, on one line and without what a terminal would obey.
+pub(super) fn clean(text: &str) -> String {
+    text.chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect()
 }
 
-/// Rows in columns, each as wide as its longest cell.
-pub(in crate::cli) fn columns(rows: &[Vec<String>]) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..count).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
+/// At most this many letters, the last of them a sign of what is left out.
+pub(super) fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
     }
-    text
+    let mut shown: String = text.chars().take(most.saturating_sub(1)).collect();
+    shown.push('…');
+    shown
+}
+
+/// A name that others gave, cleaned and shortened.
+pub(super) fn name(text: &str) -> String {
+    shorten(&clean(text), 128)
 }
 
 #[cfg(test)]
@@ -99,7 +92,10 @@ mod tests {
 
     #[test]
     fn what_others_wrote_cannot_move_the_cursor() {
-        assert_eq!(line("a\u{1b}[2Jb\n", 80), "a [2Jb ");
-        assert_eq!(line("abcdef", 4), "abc…");
+        assert_eq!(clean("a\u{1b}[2Jb\n"), "a [2Jb ");
+        assert_eq!(
+            (shorten("abcdef", 4), shorten("abcd", 4)),
+            ("abc…".to_owned(), "abcd".to_owned())
+        );
     }
 }

@@ -3,15 +3,17 @@
 use std::process::Output;
 use std::sync::Arc;
 
-use health_monitor::history::model::{HOUR, IncidentKind, MINUTE};
+use health_monitor::history::model::{
+    ContainerEventKind, Evidence, HOUR, IncidentKind, LogExcerpt, MINUTE, ResultKind,
+};
 use health_monitor::history::sqlite::Sqlite;
-use health_monitor::history::store::{Decided, Store};
+use health_monitor::history::store::{Batch, Decided, Store};
 use health_monitor_actors::model::Status;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::world::{DAWN, Writes as _, batch, change, incident, passed};
+use crate::world::{DAWN, Writes as _, at, batch, change, event, incident, passed, result};
 
 async fn run(folder: &TempDir, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_health-monitor"));
@@ -74,6 +76,76 @@ async fn a_service_is_shown_while_a_monitor_has_its_history_open() {
 }
 
 #[tokio::test]
+async fn one_incident_is_shown_with_what_was_found_around_it() {
+    let folder = TempDir::new().unwrap();
+    let store = kept(&folder).await;
+    let (code, list, error) = run(&folder, &["incidents"]).await;
+    assert_eq!(code, 0, "{error}");
+    let id = list.lines().nth(1).unwrap().split(' ').next().unwrap();
+    let found = store.incident(id.parse().unwrap()).await.unwrap().unwrap();
+    let down = found.started.as_millisecond() - DAWN;
+    let logs = LogExcerpt {
+        at: at(down + 5),
+        container: "db".to_owned(),
+        lines: vec!["going down".to_owned(), "\u{1b}[2Jgone".to_owned()],
+        missing: None,
+    };
+    let failed = result("db", down, ResultKind::Fail, Some(2_500), "refused");
+    let evidence = [
+        Evidence::Result(failed.result),
+        Evidence::Container(event("db", down - 100, ContainerEventKind::Exited)),
+        Evidence::Logs(logs),
+    ];
+    let now = Timestamp::now().as_millisecond() - DAWN;
+    store
+        .put(Batch {
+            evidence: evidence.map(|found| (id.parse().unwrap(), found)).to_vec(),
+            ..batch(now, now, Vec::new())
+        })
+        .await;
+    let (code, out, error) = run(&folder, &["incidents", id]).await;
+    assert_eq!((code, error.as_str()), (0, ""));
+    let lines: Vec<&str> = out.lines().map(str::trim).collect();
+    assert_eq!(lines[0], format!("incident {id} of db"));
+    for (label, value) in [
+        ("started", " UTC"),
+        ("ended", " UTC, after 10m"),
+        ("kind", "crash"),
+        ("status", "unhealthy"),
+        ("cause", "connection refused"),
+        ("containers", "db"),
+    ] {
+        let line = lines.iter().find(|line| line.starts_with(label));
+        assert!(line.is_some_and(|line| line.ends_with(value)), "{label}: {out}");
+    }
+    // By time, and no line of a log can move the cursor.
+    assert!(!out.contains('\u{1b}'), "{out}");
+    let timeline = [
+        "container   db (0123456789ab) exited with code 137, nobody had asked it to",
+        "status      healthy -> unhealthy: it is unhealthy",
+        "check fail  refused, 2.50 ms, 3 attempts",
+        "log         db logged last:",
+        "going down",
+        "[2Jgone",
+        "status      unhealthy -> healthy: it is healthy",
+    ];
+    let mut rest = lines.iter();
+    for part in timeline {
+        assert!(rest.any(|line| line.ends_with(part)), "{part}: {out}");
+    }
+
+    let (code, out, _) = run(&folder, &["incidents", id, "--json"]).await;
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &document["id"], &document["duration_seconds"]),
+        (0, &id.into(), &600.into())
+    );
+    let types = document["timeline"].as_array().unwrap().iter();
+    let types: Vec<&str> = types.map(|found| found["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["container", "status", "result", "logs", "status"]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_shown_is_said() {
     let folder = TempDir::new().unwrap();
     let (code, _, error) = run(&folder, &["history", "db"]).await;
@@ -94,6 +166,18 @@ async fn what_cannot_be_shown_is_said() {
         ),
         (vec!["incidents", "--since", "-1d"], 2, ""),
         (vec!["incidents", "--limit", "0"], 2, "1..=10000"),
+        (vec!["incidents", "1"], 2, "16 hexadecimal digits"),
+        (
+            vec!["incidents", "0000000000000001"],
+            1,
+            "no incident '0000000000000001' is kept",
+        ),
+        (
+            vec!["incidents", "0000000000000001", "--open"],
+            2,
+            "cannot be used with",
+        ),
+        (vec!["incidents", "--json"], 2, "required"),
     ] {
         let (code, _, error) = run(&folder, &arguments).await;
         assert!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use health_monitor_actors::model::ServiceName;
 use jiff::Timestamp;
 
-use super::{FAILED, MISCONFIGURED, WORKED, block_on, refuse, text};
+use super::{FAILED, MISCONFIGURED, Table, WORKED, block_on, refuse, text};
 use crate::app;
 use crate::history::model::{Bucket, DAY, Durations, HOUR, MINUTE, Span};
 use crate::history::range::{Range, RangeError, Wanted, written};
@@ -130,14 +130,12 @@ async fn show(
         text::length(total.down),
         text::length(gap)
     );
-    let mut lines = vec![
-        ["  from (UTC)", "up", "checks", "failed", "p50", "p95", "p99", "longest"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    lines.extend(rows.points.iter().map(|point| row(&text::time(point.at), point)));
-    lines.push(row("all", total));
-    shown.push_str(&text::columns(&lines));
+    let mut steps = Table::new(&["  from (UTC)", "up", "checks", "failed", "p50", "p95", "p99", "longest"]);
+    for point in &rows.points {
+        steps.texts(row(&text::time(point.at), point));
+    }
+    steps.texts(row("all", total));
+    shown.push_str(&steps.plain());
     Ok(shown)
 }
 
@@ -145,7 +143,7 @@ async fn known(store: &dyn Store, name: &str) -> Result<ServiceName, ShowError> 
     let kept = store.services().await?;
     let found = kept.iter().find(|known| known.as_str().eq_ignore_ascii_case(name));
     found.cloned().ok_or_else(|| ShowError::NoSuchService {
-        name: text::line(name, 128),
+        name: text::name(name),
         offered: match kept.len() {
             0 => "nothing is kept at all yet".to_owned(),
             count => {
@@ -176,10 +174,10 @@ fn signs(series: &Series, range: &Range, now: Timestamp) -> String {
     signs
 }
 
-fn row(name: &str, bucket: &Bucket) -> Vec<String> {
+fn row(name: &str, bucket: &Bucket) -> [String; 8] {
     let durations = bucket.durations.as_ref();
     let percentiles = durations.and_then(Durations::percentiles);
-    vec![
+    [
         format!("  {name}"),
         text::percent(bucket.uptime()),
         bucket.checks.to_string(),

@@ -1,21 +1,17 @@
-//! `health-monitor incidents`: what broke, for how long, and why.
+//! `health-monitor incidents`: a table of them.
 
 use clap::Args;
 use jiff::Timestamp;
 
-use super::history::text;
-use super::{FAILED, MISCONFIGURED, WORKED, block_on, refuse};
-use crate::app;
+use super::{IncidentsError, Table, lasted, text};
 use crate::history::model::{Incident, Span};
-use crate::history::range::{RangeError, time};
-use crate::history::store::{IncidentQuery, StoreError};
-use crate::settings::{Settings, Sources};
+use crate::history::place::Place;
+use crate::history::range::time;
+use crate::history::store::IncidentQuery;
 
-/// Characters of a cause that are shown.
-const CAUSE: usize = 100;
-
+/// Which ones.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct Filter {
     /// Of this service only
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
@@ -30,87 +26,47 @@ pub(super) struct Arguments {
     limit: u16,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum ListError {
-    #[error(transparent)]
-    Range(#[from] RangeError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("nothing is kept of a service '{name}'; health-monitor history {name} says what there is")]
-    NoSuchService { name: String },
-}
-
-/// Lists the incidents that the configured store keeps, whether or not a monitor writes to it.
-pub(super) fn run(arguments: &Arguments, sources: &Sources) -> u8 {
-    let settings = match Settings::history_of(sources) {
-        Ok(settings) => settings,
-        Err(error) => return refuse(&error),
+/// Those that the filter leaves, the latest first.
+pub(super) async fn show(place: &Place, filter: &Filter, now: Timestamp) -> Result<String, IncidentsError> {
+    let from = time("since", &filter.since, now)?;
+    let store = place.open_to_read().await?;
+    let service = match &filter.service {
+        None => None,
+        Some(name) => {
+            let kept = store.services().await?;
+            let found = kept.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(name));
+            Some(found.ok_or_else(|| IncidentsError::NoSuchService { name: text::name(name) })?)
+        }
     };
-    let place = app::history::place(&settings);
-    let now = Timestamp::now();
-    let found = block_on(async {
-        let from = time("since", &arguments.since, now)?;
-        let store = place.open_to_read().await?;
-        let service = match &arguments.service {
-            None => None,
-            Some(name) => {
-                let kept = store.services().await?;
-                let found = kept.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(name));
-                Some(found.ok_or_else(|| ListError::NoSuchService {
-                    name: text::line(name, 128),
-                })?)
-            }
-        };
-        let query = IncidentQuery {
-            service,
-            open: arguments.open.then_some(true),
-            span: Span::new(from, now),
-            ..IncidentQuery::latest(arguments.limit.into())
-        };
-        let found = store.incidents(&query).await?;
-        store.close().await;
-        Ok(found)
-    });
-    match found {
-        Ok(found) if found.is_empty() => {
-            println!("no incidents");
-            WORKED
-        }
-        Ok(found) => {
-            print!("{}", table(&found, now));
-            WORKED
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            if matches!(error, ListError::Range(_)) {
-                MISCONFIGURED
-            } else {
-                FAILED
-            }
-        }
+    let query = IncidentQuery {
+        service,
+        open: filter.open.then_some(true),
+        span: Span::new(from, now),
+        ..IncidentQuery::latest(filter.limit.into())
+    };
+    let found = store.incidents(&query).await?;
+    store.close().await;
+    if found.is_empty() {
+        return Ok("no incidents\n".to_owned());
     }
+    Ok(table(&found, now).plain())
 }
 
-fn table(incidents: &[Incident], now: Timestamp) -> String {
-    let mut rows = vec![
-        ["STARTED (UTC)", "LASTED", "SERVICE", "KIND", "CAUSE"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    rows.extend(incidents.iter().map(|incident| {
-        let until = incident.ended.unwrap_or(now).as_millisecond();
-        let lasted = text::length(u64::try_from(until - incident.started.as_millisecond()).unwrap_or(0));
-        vec![
+fn table(incidents: &[Incident], now: Timestamp) -> Table {
+    let mut table = Table::new(&["ID", "STARTED (UTC)", "LASTED", "SERVICE", "KIND", "CAUSE"]);
+    for incident in incidents {
+        let lasted = lasted(incident, now);
+        table.texts([
+            incident.id.to_string(),
             text::time(incident.started),
-            if incident.ended.is_none() {
-                format!("{lasted}, goes on")
-            } else {
-                lasted
+            match incident.ended {
+                Some(_) => lasted,
+                None => format!("{lasted}, goes on"),
             },
             incident.service.to_string(),
             incident.kind.to_string(),
-            text::line(&incident.cause, CAUSE),
-        ]
-    }));
-    text::columns(&rows)
+            incident.cause.clone(),
+        ]);
+    }
+    table
 }
