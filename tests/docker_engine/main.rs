@@ -10,6 +10,8 @@ mod containers;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod incident;
+#[cfg(test)]
 mod latency;
 #[cfg(test)]
 mod life;

@@ -59,7 +59,7 @@ async fn kills_lose_no_more_than_the_last_second() {
                 .unwrap();
             newest = newest.max(found.first().map_or(Timestamp::MIN, |result| result.at));
             stored += found.len() as u64;
-            asked += targets[service].asked.load(Ordering::Relaxed);
+            asked += targets[service].asked();
         }
         lost.push(killed.duration_since(newest));
         missing.push(asked - stored);
@@ -140,6 +140,11 @@ async fn a_locked_database_makes_nothing_wait_and_loses_nothing() {
     );
     site.until("the change waits", |shown| shown["history"]["changes_waiting"] == 1)
         .await;
+    assert_eq!(site.metric("health_monitor_history_up").await, 0.0);
+    assert_eq!(
+        site.metric("health_monitor_history_waiting{record=\"change\"}").await,
+        1.0
+    );
     targets["db"].is_open.store(true, Ordering::Relaxed);
     site.until_status("db", "healthy").await;
     connection.execute_batch("COMMIT").unwrap();
@@ -147,6 +152,7 @@ async fn a_locked_database_makes_nothing_wait_and_loses_nothing() {
         shown["history"]["problem"].is_null() && shown["history"]["changes_waiting"] == 0
     })
     .await;
+    assert_eq!(site.metric("health_monitor_history_up").await, 1.0);
     kill(monitor).await;
     let store = site.open().await;
     let changes = store.changes(None, Span::ALL, Order::OldestFirst, 9).await.unwrap();

@@ -9,6 +9,8 @@ mod postgres;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod restarted;
+#[cfg(test)]
 #[path = "../support/server.rs"]
 mod server;
 #[cfg(test)]

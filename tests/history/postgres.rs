@@ -17,14 +17,15 @@ use tokio::time::sleep;
 
 use crate::site::{Site, Target, changes_written, kill, written};
 use crate::suite::CASES;
-use crate::world::{Writes as _, batch, passed};
+use crate::world::{Writes as _, batch, name, passed};
 
 const PACKAGE: &str = "postgresql";
 
 /// A server, which ends when this is dropped.
 struct Server {
     port: u16,
-    _folder: TempDir,
+    owner: Option<(u32, u32)>,
+    folder: TempDir,
     process: Process,
 }
 
@@ -45,18 +46,23 @@ impl Server {
         let made = init.output().await.unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let port = free_port();
-        let mut command = as_owner(&program("postgres", PACKAGE), owner);
-        command.arg("-D").arg(&data).arg("-k").arg(folder.path());
-        command
-            .args(["-h", "127.0.0.1", "-p"])
-            .arg(port.to_string())
-            .args(["-c", "fsync=off"]);
-        let process = Process::start(command, "ready to accept connections").await;
         Self {
             port,
-            _folder: folder,
-            process,
+            owner,
+            process: serve(&folder, port, owner).await,
+            folder,
         }
+    }
+
+    /// Ends it as its administrator would, with all connections.
+    async fn stop(&mut self) {
+        self.process.signal("INT").await;
+        self.process.hear("database system is shut down").await;
+    }
+
+    /// Starts it again where it was.
+    async fn start_again(&mut self) {
+        self.process = serve(&self.folder, self.port, self.owner).await;
     }
 
     fn access(&self, database: &str) -> Access {
@@ -69,6 +75,14 @@ impl Server {
         }
     }
 
+    /// What the configuration says of it.
+    fn section(&self) -> String {
+        format!(
+            "store = \"postgres\"\naddress = \"127.0.0.1:{}\"\nuser = \"postgres\"\ndatabase = \"postgres\"\ntls = \"disable\"",
+            self.port
+        )
+    }
+
     async fn ask(&self, database: &str, statement: &str) {
         let mut psql = Command::new(program("psql", "postgresql-client"));
         psql.args(["-h", "127.0.0.1", "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-p"])
@@ -76,6 +90,17 @@ impl Server {
         let done = psql.args(["-d", database, "-c", statement]).output().await.unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
+}
+
+async fn serve(folder: &TempDir, port: u16, owner: Option<(u32, u32)>) -> Process {
+    let mut command = as_owner(&program("postgres", PACKAGE), owner);
+    command.arg("-D").arg(folder.path().join("data"));
+    command.arg("-k").arg(folder.path());
+    command
+        .args(["-h", "127.0.0.1", "-p"])
+        .arg(port.to_string())
+        .args(["-c", "fsync=off"]);
+    Process::start(command, "ready to accept connections").await
 }
 
 fn as_owner(program: &std::path::Path, owner: Option<(u32, u32)>) -> Command {
@@ -129,11 +154,7 @@ async fn a_server_that_is_away_or_of_a_later_version_is_said_to_be() {
 async fn a_monitor_that_is_killed_while_it_makes_tables_or_writes_leaves_a_history_that_goes_on() {
     let server = Server::start().await;
     let targets = BTreeMap::from([("db".to_owned(), Target::start())]);
-    let section = format!(
-        "store = \"postgres\"\naddress = \"127.0.0.1:{}\"\nuser = \"postgres\"\ndatabase = \"postgres\"\ntls = \"disable\"",
-        server.port
-    );
-    let site = Site::with(&targets, TempDir::new().unwrap(), &section);
+    let site = Site::with(&targets, TempDir::new().unwrap(), &server.section());
     for round in 0_u64..8 {
         let monitor = site.spawn(Command::new(env!("CARGO_BIN_EXE_health-monitor")));
         sleep(Duration::from_millis(5 + round * 8)).await;
@@ -159,4 +180,66 @@ async fn a_monitor_that_is_killed_while_it_makes_tables_or_writes_leaves_a_histo
     let incidents = store.incidents(&IncidentQuery::latest(9)).await.unwrap();
     assert_eq!((incidents.len(), incidents[0].ended), (1, None), "{incidents:?}");
     drop(server.process);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_stopped_makes_nothing_wait_and_has_everything_once_it_is_back() {
+    let mut server = Server::start().await;
+    let targets = BTreeMap::from([("db".to_owned(), Target::start())]);
+    let site = Site::with(&targets, TempDir::new().unwrap(), &server.section());
+    let monitor = site.start().await;
+    site.until("something is written", |shown| {
+        written(shown) > 1 && changes_written(shown) == 1
+    })
+    .await;
+    assert_eq!(site.metric("health_monitor_history_up").await, 1.0);
+    server.stop().await;
+    targets["db"].is_open.store(false, Ordering::Relaxed);
+    site.until_status("db", "unhealthy").await;
+    site.until("the change waits, and it is said why", |shown| {
+        shown["history"]["changes_waiting"] == 1 && shown["history"]["problem"].is_string()
+    })
+    .await;
+    assert_eq!(site.metric("health_monitor_history_up").await, 0.0);
+    assert_eq!(
+        site.metric("health_monitor_history_waiting{record=\"change\"}").await,
+        1.0
+    );
+    targets["db"].is_open.store(true, Ordering::Relaxed);
+    site.until_status("db", "healthy").await;
+    site.until("both changes wait, and results", |shown| {
+        shown["history"]["changes_waiting"] == 2 && shown["history"]["results_waiting"].as_u64() > Some(2)
+    })
+    .await;
+    let made = targets["db"].asked();
+    server.start_again().await;
+    let shown = site
+        .until("all that waited is written", |shown| {
+            shown["history"]["problem"].is_null() && changes_written(shown) == 3 && written(shown) >= made
+        })
+        .await;
+    assert_eq!(
+        (
+            &shown["history"]["results_dropped"],
+            &shown["history"]["changes_dropped"]
+        ),
+        (&0.into(), &0.into())
+    );
+    assert_eq!(site.metric("health_monitor_history_up").await, 1.0);
+    kill(monitor).await;
+    let store = Postgres::open(&server.access("postgres")).await.unwrap();
+    let changes = store.changes(None, Span::ALL, Order::OldestFirst, 9).await.unwrap();
+    let to: Vec<Status> = changes.iter().map(|change| change.to).collect();
+    assert_eq!(to, [Status::Healthy, Status::Unhealthy, Status::Healthy]);
+    assert!(changes.iter().all(|change| !change.is_reconstructed()), "{changes:?}");
+    let incidents = store.incidents(&IncidentQuery::latest(9)).await.unwrap();
+    assert_eq!(
+        (incidents.len(), incidents[0].started, incidents[0].ended),
+        (1, changes[1].at, Some(changes[2].at))
+    );
+    let results = store
+        .results(&name("db"), Span::ALL, Order::OldestFirst, 999)
+        .await
+        .unwrap();
+    assert!(results.len() as u64 >= made, "{} of {made}", results.len());
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use health_monitor::history::sqlite::Sqlite;
@@ -22,8 +22,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) is_open: Arc<AtomicBool>,
-    /// Checks that were made.
-    pub(crate) asked: Arc<AtomicU64>,
+    visits: Arc<Mutex<Vec<Timestamp>>>,
 }
 
 impl Target {
@@ -33,11 +32,11 @@ impl Target {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let is_open = Arc::new(AtomicBool::new(true));
-        let asked = Arc::new(AtomicU64::new(0));
-        let (open, count) = (is_open.clone(), asked.clone());
+        let visits: Arc<Mutex<Vec<Timestamp>>> = Arc::default();
+        let (open, noted) = (is_open.clone(), visits.clone());
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                count.fetch_add(1, Ordering::Relaxed);
+                noted.lock().unwrap().push(Timestamp::now());
                 if open.load(Ordering::Relaxed) {
                     let mut client = client;
                     client.write_all(b"ready\n").unwrap_or_default();
@@ -47,9 +46,27 @@ impl Target {
         Self {
             address,
             is_open,
-            asked,
+            visits,
         }
     }
+
+    /// When checks came, in their order.
+    pub(crate) fn visits(&self) -> Vec<Timestamp> {
+        self.visits.lock().unwrap().clone()
+    }
+
+    /// How many came.
+    pub(crate) fn asked(&self) -> u64 {
+        self.visits.lock().unwrap().len() as u64
+    }
+}
+
+/// The section of a service that is checked there, with further keys.
+pub(crate) fn service(name: &str, target: &Target, keys: &str) -> String {
+    format!(
+        "[services.{name}]\ncheck = \"tcp\"\ncontainer = \"\"\naddress = \"{}\"\nexpect = \"ready\"\n{keys}\n",
+        target.address
+    )
 }
 
 /// The monitor's configuration and history in a folder.
@@ -68,17 +85,17 @@ impl Site {
 
     /// With this in the section `history`.
     pub(crate) fn with(targets: &BTreeMap<String, Target>, folder: TempDir, history: &str) -> Self {
+        let services = targets.iter().map(|(name, target)| service(name, target, ""));
+        Self::of_services(&services.collect::<String>(), folder, history)
+    }
+
+    /// With these services, and this in the section `history`.
+    pub(crate) fn of_services(services: &str, folder: TempDir, history: &str) -> Self {
         let bind = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut configuration = format!(
+        let configuration = format!(
             "[server]\nbind = \"{bind}\"\n[docker]\nenabled = false\n[history]\n{history}\n\
-             [defaults]\ninterval = \"1s\"\ntimeout = \"500ms\"\nretry_interval = \"200ms\"\nretries = 0\n"
+             [defaults]\ninterval = \"1s\"\ntimeout = \"500ms\"\nretry_interval = \"200ms\"\nretries = 0\n{services}"
         );
-        for (service, target) in targets {
-            configuration.push_str(&format!(
-                "[services.{service}]\ncheck = \"tcp\"\ncontainer = \"\"\naddress = \"{}\"\nexpect = \"ready\"\n",
-                target.address
-            ));
-        }
         std::fs::write(folder.path().join("config.toml"), configuration).unwrap();
         Self { folder, bind }
     }
@@ -131,12 +148,48 @@ impl Site {
         }
     }
 
+    /// The document at this path.
+    pub(crate) async fn get(&self, path: &str) -> serde_json::Value {
+        let answer = reqwest::get(format!("http://{}{path}", self.bind)).await.unwrap();
+        answer.json().await.unwrap()
+    }
+
     pub(crate) async fn status(&self, service: &str) -> Option<String> {
         let answer = reqwest::get(format!("http://{}/health/{service}", self.bind))
             .await
             .ok()?;
         let answer: serde_json::Value = answer.json().await.ok()?;
         Some(answer["status"].as_str()?.to_owned())
+    }
+
+    /// Waits until what is told of a service is this.
+    pub(crate) async fn until_told(
+        &self,
+        service: &str,
+        what: &str,
+        is: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        let began = Instant::now();
+        loop {
+            let told = self.get(&format!("/health/{service}")).await;
+            if is(&told) {
+                return told;
+            }
+            assert!(
+                began.elapsed() < LIMIT,
+                "not within {LIMIT:?}: {what}: {told}\n{}",
+                self.log()
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The value of a metric, with its labels as they are written.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let answer = reqwest::get(format!("http://{}/metrics", self.bind)).await.unwrap();
+        let text = answer.text().await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name}:\n{text}")).parse().unwrap()
     }
 
     pub(crate) async fn until_status(&self, service: &str, status: &str) {
