@@ -24,6 +24,15 @@ const HOURS: usize = 2;
 /// Findings of an hour that are remembered, so that reasons that differ each time do not fill the memory.
 const MOST: usize = 32_768;
 
+static COLUMNS: [Type; 6] = [
+    Type::TIMESTAMPTZ,
+    Type::INT4,
+    Type::TEXT,
+    Type::TEXT,
+    Type::INT4,
+    Type::TEXT,
+];
+
 /// What a result found, without when and how fast.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Finding {
@@ -119,15 +128,7 @@ async fn write(
 ) -> Result<(), Fault> {
     let put = "COPY finding (at, id, kind, status, attempts, reason) FROM STDIN (FORMAT binary)";
     let put = statements.get(transaction, put).await?;
-    let types = [
-        Type::TIMESTAMPTZ,
-        Type::INT4,
-        Type::TEXT,
-        Type::TEXT,
-        Type::INT4,
-        Type::TEXT,
-    ];
-    let mut rows = copy::Rows::new(transaction.copy_in(&put).await?, &types);
+    let mut rows = copy::Rows::new(transaction.copy_in(&put).await?, &COLUMNS);
     for (hour, number, finding) in findings {
         let attempts = i32::try_from(finding.attempts).unwrap_or(i32::MAX);
         rows.put(&[

@@ -269,12 +269,7 @@ async fn open_hours(asking: &dyn Asking, span: Span) -> Result<Vec<i64>, Fault> 
     };
     let late = asking.ask("SELECT hour FROM late", &[]).await?;
     let mut hours: Vec<i64> = late.iter().map(|row| row.get(0)).collect();
-    let newest = asking
-        .ask(
-            "SELECT greatest((SELECT max(until) FROM run), (SELECT max(at) FROM result))",
-            &[],
-        )
-        .await?;
+    let newest = asking.ask("SELECT max(until) FROM run", &[]).await?;
     let newest = newest.first().and_then(|row| row.get::<_, Option<SystemTime>>(0));
     let newest = newest.and_then(|newest| Timestamp::try_from(newest).ok());
     if let Some(newest) = newest {

@@ -1,10 +1,12 @@
 //! Results, as they are written.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::try_join;
-use tokio_postgres::Transaction;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{CopyInSink, Transaction};
 
 use super::write::{Known, Written};
 use super::{Fault, Flavour, copy, count, time};
@@ -13,30 +15,30 @@ use crate::history::store::Batch;
 
 const COPY: &str = "COPY result (at, duration_us, service, finding) FROM STDIN (FORMAT binary)";
 
-const COLUMNS: [Type; 4] = [Type::TIMESTAMPTZ, Type::INT8, Type::INT4, Type::INT4];
+static COLUMNS: [Type; 4] = [Type::TIMESTAMPTZ, Type::INT8, Type::INT4, Type::INT4];
 
-/// Writes a batch's results and that the monitor ran until then; nothing, where this batch of its run, or a later one, is
-/// written already.
+/// Writes that the monitor ran until now, and what it found; not, where this batch of its run, or a later one, is written
+/// already. The results are on their way then, but not finished.
 pub(super) async fn append(transaction: &Transaction<'_>, known: &mut Known, batch: &Batch) -> Result<Written, Fault> {
     let put = "INSERT INTO run (started, until, batch) VALUES ($1, $2, $3)
                ON CONFLICT (started) DO UPDATE SET until = greatest(run.until, excluded.until), batch = excluded.batch
                   WHERE run.batch IS NULL OR run.batch < excluded.batch";
     let put = known.statements.get(transaction, put).await?;
     let (started, until, number) = (time(batch.run.started), time(batch.run.until), count(batch.sequence));
-    let with: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&started, &until, &number];
+    let with: [&(dyn ToSql + Sync); 3] = [&started, &until, &number];
     let results: Vec<&ServiceResult> = batch.results.iter().collect();
     if results.is_empty() {
-        return Ok(Written::of(transaction.execute(&put, &with).await?));
+        let is_new = transaction.execute(&put, &with).await? > 0;
+        return Ok(if is_new { Written::Now(None) } else { Written::Before });
     }
     let numbers = numbers(transaction, known, &results).await?;
     let into = known.statements.get(transaction, COPY).await?;
-    // Both are on their way at once; where the batch is there already, the results are not sent.
-    let (ran, sink) = try_join(transaction.execute(&put, &with), transaction.copy_in(&into)).await?;
-    if Written::of(ran) == Written::Before {
+    // Both are asked for at once; where the batch is there already, no results are sent.
+    let (new, sink) = try_join(transaction.execute(&put, &with), transaction.copy_in(&into)).await?;
+    if new == 0 {
         return Ok(Written::Before);
     }
-    send(copy::Rows::new(sink, &COLUMNS), &results, &numbers).await?;
-    Ok(Written::Now)
+    Ok(Written::Now(Some(send(sink, &results, &numbers).await?)))
 }
 
 /// Writes results that take the place of those of the same service and time.
@@ -70,7 +72,7 @@ pub(super) async fn replace(
         .await?;
     let into = known.statements.get(transaction, COPY).await?;
     let sink = transaction.copy_in(&into).await?;
-    send(copy::Rows::new(sink, &COLUMNS), &results, &numbers).await?;
+    send(sink, &results, &numbers).await?.finish().await?;
     let rolled = known.rolled(transaction).await?;
     rolled.begins_again(transaction, known, &hours).await
 }
@@ -98,11 +100,16 @@ async fn numbers(
     Ok(services.zip(findings).collect())
 }
 
-async fn send(mut rows: copy::Rows, results: &[&ServiceResult], numbers: &[(i32, i32)]) -> Result<(), Fault> {
+async fn send(
+    sink: CopyInSink<Bytes>,
+    results: &[&ServiceResult],
+    numbers: &[(i32, i32)],
+) -> Result<copy::Rows, Fault> {
+    let mut rows = copy::Rows::new(sink, &COLUMNS);
     for (entry, (service, finding)) in results.iter().zip(numbers) {
-        let micros = |duration: std::time::Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         let duration = entry.result.duration.map(micros);
         rows.put(&[&time(entry.result.at), &duration, service, finding]).await?;
     }
-    rows.finish().await
+    Ok(rows)
 }

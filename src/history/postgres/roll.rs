@@ -29,7 +29,7 @@ use crate::history::timeline::Timeline;
 const GRACE: i64 = 60_000;
 
 /// Services in one step. All results of the hour are looked through for each.
-const BLOCK: i32 = 1_024;
+const BLOCK: i32 = 512;
 
 /// Held in a transaction that rolls up, or that imports what may have to be rolled up.
 const LOCK: i64 = 0x6865_616c_7469;

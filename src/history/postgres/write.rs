@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use futures_util::future::try_join;
 use jiff::Timestamp;
 use tokio_postgres::{Client, Transaction};
 
@@ -10,7 +11,7 @@ use super::findings::Findings;
 use super::names::Names;
 use super::schema::CUT;
 use super::statements::Statements;
-use super::{Fault, Flavour, results, roll, storable, sweep, time};
+use super::{Fault, Flavour, copy, results, roll, storable, sweep, time};
 use crate::history::model::{
     ContainerEvent, Evidence, HOUR, Incident, IncidentId, Run, SavedService, StatusChange, UsageSample, from_millis,
 };
@@ -41,20 +42,12 @@ pub(super) struct Known {
     is_sure: bool,
 }
 
-/// Whether something had to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether a batch had to be written.
 pub(super) enum Written {
-    Now,
+    /// It is, once these rows are finished and the transaction is committed.
+    Now(Option<copy::Rows>),
+    /// It was.
     Before,
-}
-
-// === impl Written ===
-
-impl Written {
-    /// From how many rows were written.
-    pub(super) fn of(rows: u64) -> Self {
-        if rows > 0 { Written::Now } else { Written::Before }
-    }
 }
 
 // === impl Writer ===
@@ -84,7 +77,12 @@ impl Writer {
     pub(super) async fn append(&mut self, batch: &Batch) -> Result<(), Fault> {
         let transaction = begin(&mut self.client, &mut self.known).await?;
         let appended = match append(&transaction, &mut self.known, batch).await {
-            Ok(Written::Now) => transaction.commit().await.map_err(Fault::from),
+            Ok(Written::Now(None)) => transaction.commit().await.map_err(Fault::from),
+            // The end of the rows and that of the transaction are sent at once.
+            Ok(Written::Now(Some(rows))) => {
+                let commit = async { Ok(transaction.commit().await?) };
+                try_join(rows.finish(), commit).await.map(|_both| ())
+            }
             // What was learned on the way is rolled back.
             Ok(Written::Before) => return Ok(transaction.rollback().await?),
             Err(fault) => Err(fault),
@@ -245,9 +243,6 @@ async fn append(transaction: &Transaction<'_>, known: &mut Known, batch: &Batch)
             known.rolled(transaction).await?
         }
     };
-    if results::append(transaction, known, batch).await? == Written::Before {
-        return Ok(Written::Before);
-    }
     let hours: BTreeSet<i64> = batch_times(batch)
         .map(|at| at.as_millisecond().div_euclid(HOUR))
         .collect();
@@ -262,7 +257,8 @@ async fn append(transaction: &Transaction<'_>, known: &mut Known, batch: &Batch)
     for (incident, evidence) in &batch.evidence {
         put_evidence(transaction, known, *incident, evidence).await?;
     }
-    Ok(Written::Now)
+    // Last, because nothing else can be sent before its rows are finished.
+    results::append(transaction, known, batch).await
 }
 
 async fn commit(transaction: &Transaction<'_>, known: &mut Known, decided: &[Decided]) -> Result<(), Fault> {
