@@ -18,8 +18,10 @@
 //! looked. Time in which nobody looked, or could not, is a gap and counts as neither.
 
 mod codec;
+mod fault;
 pub mod handle;
 pub mod incident;
+mod migrations;
 pub mod model;
 pub mod place;
 pub mod postgres;

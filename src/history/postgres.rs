@@ -1,9 +1,10 @@
 //! The history in PostgreSQL, and in TimescaleDB where the server has it.
 //!
 //! Rows are plain, one for each result, minute and hour, so that anybody can query them; they lie in the schema
-//! `health_monitor`. Where the TimescaleDB extension is there, tables that grow with time are its hypertables, with
-//! compression and retention policies; where it is not, they are PostgreSQL's own partitions, made and dropped by the
-//! monitor. Which of the two, the server is asked when the tables are made.
+//! `health_monitor`. What results say over and over has a number in them; the view `results` has it in words. Where the
+//! TimescaleDB extension is there, tables that grow with time are its hypertables, with compression and retention
+//! policies; where it is not, they are PostgreSQL's own partitions, made and dropped by the monitor. Which of the two, the
+//! server is asked when the tables are made.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -86,7 +87,7 @@ impl Postgres {
     pub async fn open(access: &Access) -> Result<Self, StoreError> {
         let place = format!("postgres://{}/{}", access.address, access.database);
         let open = async {
-            let mut writer = connect(access).await?;
+            let writer = connect(access).await?;
             let version: String = writer.query_one("SHOW server_version", &[]).await?.get(0);
             let extension = "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'";
             let extension: Option<String> = writer.query_opt(extension, &[]).await?.map(|row| row.get(0));
@@ -95,7 +96,7 @@ impl Postgres {
             } else {
                 Flavour::Plain
             };
-            schema::prepare(&mut writer, flavour, &place).await?;
+            let writer = prepared(writer, flavour, place.clone()).await?;
             let durable = make_quick(&writer).await?;
             let reader = connect(access).await?;
             let search = "SET search_path = health_monitor, public";
@@ -116,6 +117,16 @@ impl Postgres {
             other => other,
         })
     }
+}
+
+/// Brings the tables to the present version. It goes on where nobody waits for it any more: what takes longer than whoever
+/// opens the history is patient would never be done otherwise.
+async fn prepared(mut client: Client, flavour: Flavour, place: String) -> Result<Client, Fault> {
+    let prepare = async move {
+        schema::prepare(&mut client, flavour, &place).await?;
+        Ok(client)
+    };
+    tokio::spawn(prepare).await.map_err(|_ended| StoreError::Closed)?
 }
 
 /// Has transactions not wait for the disk, unless they say so; yields what those have to say.
@@ -313,17 +324,13 @@ impl Store for Postgres {
 }
 
 /// What went wrong.
-#[derive(Debug)]
-enum Fault {
-    Server(tokio_postgres::Error),
-    Store(StoreError),
-}
+type Fault = super::fault::Fault<tokio_postgres::Error>;
 
 impl Fault {
     fn into_error(self) -> StoreError {
         let error = match self {
             Fault::Store(error) => return error,
-            Fault::Server(error) => error,
+            Fault::Database(error) => error,
         };
         let said = match error.as_db_error() {
             Some(said) => format!("{} ({})", said.message(), said.code().code()),
@@ -343,30 +350,6 @@ impl Fault {
             | None => StoreError::Lost(said),
             Some(_) => StoreError::Failed(said),
         }
-    }
-}
-
-impl From<tokio_postgres::Error> for Fault {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Fault::Server(error)
-    }
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        Fault::Store(error)
-    }
-}
-
-impl From<super::codec::Malformed> for Fault {
-    fn from(malformed: super::codec::Malformed) -> Self {
-        Fault::Store(malformed.into())
-    }
-}
-
-impl From<serde_json::Error> for Fault {
-    fn from(error: serde_json::Error) -> Self {
-        Fault::Store(StoreError::Failed(error.to_string()))
     }
 }
 

@@ -302,17 +302,13 @@ impl Store for Sqlite {
 }
 
 /// What went wrong in a worker, before it is known where.
-#[derive(Debug)]
-enum Fault {
-    Sqlite(rusqlite::Error),
-    Store(StoreError),
-}
+type Fault = super::fault::Fault<rusqlite::Error>;
 
 impl Fault {
     fn at(self, path: &Path) -> StoreError {
         match self {
             Fault::Store(error) => error,
-            Fault::Sqlite(error) => match error.sqlite_error_code() {
+            Fault::Database(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked,
                 Some(ErrorCode::DiskFull) => StoreError::Full,
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged {
@@ -325,30 +321,6 @@ impl Fault {
                 _ => StoreError::Failed(error.to_string()),
             },
         }
-    }
-}
-
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Self {
-        Fault::Sqlite(error)
-    }
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        Fault::Store(error)
-    }
-}
-
-impl From<super::codec::Malformed> for Fault {
-    fn from(malformed: super::codec::Malformed) -> Self {
-        Fault::Store(malformed.into())
-    }
-}
-
-impl From<serde_json::Error> for Fault {
-    fn from(error: serde_json::Error) -> Self {
-        Fault::Store(StoreError::Failed(error.to_string()))
     }
 }
 

@@ -5,6 +5,8 @@ mod commands;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
+mod older;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod reading;

@@ -14,6 +14,7 @@ use health_monitor_test_support::process::{Process, free_port, give, program, un
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::sleep;
+use tokio_postgres::{Client, NoTls};
 
 use crate::site::{Site, Target, changes_written, kill, written};
 use crate::suite::CASES;
@@ -22,7 +23,7 @@ use crate::world::{Writes as _, batch, name, passed};
 const PACKAGE: &str = "postgresql";
 
 /// A server, which ends when this is dropped.
-struct Server {
+pub(crate) struct Server {
     port: u16,
     owner: Option<(u32, u32)>,
     folder: TempDir,
@@ -30,7 +31,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let owner = unprivileged("postgres");
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data");
@@ -65,7 +66,7 @@ impl Server {
         self.process = serve(&self.folder, self.port, self.owner).await;
     }
 
-    fn access(&self, database: &str) -> Access {
+    pub(crate) fn access(&self, database: &str) -> Access {
         Access {
             address: format!("127.0.0.1:{}", self.port),
             user: "postgres".to_owned(),
@@ -76,14 +77,27 @@ impl Server {
     }
 
     /// What the configuration says of it.
-    fn section(&self) -> String {
+    pub(crate) fn section(&self) -> String {
         format!(
             "store = \"postgres\"\naddress = \"127.0.0.1:{}\"\nuser = \"postgres\"\ndatabase = \"postgres\"\ntls = \"disable\"",
             self.port
         )
     }
 
-    async fn ask(&self, database: &str, statement: &str) {
+    /// A connection of the test's own.
+    pub(crate) async fn client(&self, database: &str) -> Client {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host("127.0.0.1")
+            .port(self.port)
+            .user("postgres")
+            .dbname(database);
+        let (client, connection) = config.connect(NoTls).await.unwrap();
+        tokio::spawn(async move { connection.await.unwrap_or_default() });
+        client
+    }
+
+    pub(crate) async fn ask(&self, database: &str, statement: &str) {
         let mut psql = Command::new(program("psql", "postgresql-client"));
         psql.args(["-h", "127.0.0.1", "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-p"])
             .arg(self.port.to_string());

@@ -3,13 +3,12 @@
 use tokio_postgres::{Client, Transaction};
 
 use super::{Fault, Flavour};
-use crate::history::store::StoreError;
+use crate::history::migrations::Migrations;
 
 /// Holds for as long as tables are made, so that two monitors that start together do not make them twice.
 const LOCK: i64 = 0x6865_616c_7468;
 
-/// What makes a version of the one before it, in a transaction of its own with the new version's number in it: a process
-/// that is killed in the middle leaves the last complete one.
+/// What makes a version of the one before it.
 struct Migration {
     /// Makes tables. `{CUT}` stands behind those that are cut by time.
     make: &'static str,
@@ -21,7 +20,7 @@ struct Migration {
     fill: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[
+const MIGRATIONS: Migrations<Migration> = Migrations(&[
     // 1
     Migration {
         make: "CREATE TABLE service (id serial PRIMARY KEY, name text NOT NULL UNIQUE);
@@ -104,10 +103,10 @@ const MIGRATIONS: &[Migration] = &[
                    ORDER BY service, before.at;
                DROP TABLE result_before;",
     },
-];
+]);
 
 /// The version that this monitor knows.
-pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
+pub(super) const VERSION: u32 = MIGRATIONS.version();
 
 /// The tables that are cut by time, and how much time lies in one piece, in seconds. Results go by whole pieces, so that
 /// their room is free at once.
@@ -127,25 +126,23 @@ pub(super) async fn prepare(client: &mut Client, flavour: Flavour, place: &str) 
         .await?;
     loop {
         let transaction = client.transaction().await?;
+        // Whoever makes tables may be at it for long; it is tried again then.
+        transaction.batch_execute("SET LOCAL lock_timeout = '5s'").await?;
         transaction
             .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
             .await?;
         transaction
-            .batch_execute("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)")
+            .batch_execute(
+                "SET LOCAL lock_timeout TO DEFAULT;
+                 CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)",
+            )
             .await?;
         let found = transaction
-            .query_opt("SELECT max(version) FROM schema_version", &[])
+            .query_one("SELECT coalesce(max(version), 0) FROM schema_version", &[])
             .await?;
-        let version: i64 = found.and_then(|row| row.get::<_, Option<i64>>(0)).unwrap_or(0);
+        let version: i64 = found.get(0);
         let number = u32::try_from(version).unwrap_or(u32::MAX);
-        if number > VERSION {
-            return Err(Fault::Store(StoreError::TooNew {
-                place: place.to_owned(),
-                found: number,
-                known: VERSION,
-            }));
-        }
-        let Some(migration) = MIGRATIONS.get(number as usize) else {
+        let Some(migration) = MIGRATIONS.after(number, place)? else {
             transaction.commit().await?;
             return Ok(());
         };
@@ -154,6 +151,7 @@ pub(super) async fn prepare(client: &mut Client, flavour: Flavour, place: &str) 
             .execute("INSERT INTO schema_version (version) VALUES ($1)", &[&(version + 1)])
             .await?;
         transaction.commit().await?;
+        tracing::info!(version = version + 1, "history tables made");
     }
 }
 
