@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::join;
 use health_monitor_actors::model::ServiceName;
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -26,7 +27,8 @@ const MOST_SERVICES: usize = 200;
 /// Steps of all services together: a hundred services' year by the hour fits.
 const MOST_STEPS: usize = 1_000_000;
 
-/// Steps that are in memory at once. Few services at once would have the hour under way read many times.
+/// Steps that are read at once; those before them are in memory too. Few services at once would have the hour under way
+/// read many times.
 const AT_ONCE: usize = 90_000;
 
 /// What may be asked for, with the usual first.
@@ -135,21 +137,29 @@ pub(in crate::api) async fn get(request: HttpRequest, state: web::Data<ApiState>
     // Up to the bracket that opens the list.
     body.truncate(body.len().saturating_sub(2));
     let at_once = (AT_ONCE / range.points().max(1)).max(1);
-    for (number, chunk) in services.chunks(at_once).enumerate() {
-        let found = many(store.as_ref(), chunk, &range).await?;
-        let chunk = chunk.to_vec();
+    let mut chunks = services.chunks(at_once);
+    let read = async |chunk: Option<&[ServiceName]>| match chunk {
+        Some(chunk) => many(store.as_ref(), chunk, &range)
+            .await
+            .map(|found| Some((chunk.to_vec(), found))),
+        None => Ok(None),
+    };
+    let mut to_write = read(chunks.next()).await?;
+    while let Some((chunk, found)) = to_write.take() {
         let fields = fields.clone();
-        // Much at once takes its time, for which no other request is to wait.
-        let written = web::block(move || written(&chunk, found, &range, &fields, now)).await;
-        let written = written
+        // Much at once takes its time, for which no other request is to wait. The next services are read meanwhile.
+        let writing = web::block(move || written(&chunk, found, &range, &fields, now));
+        let (text, next) = join(writing, read(chunks.next())).await;
+        let text = text
             .map_err(|error| ApiError::Unwritable {
                 problem: error.to_string(),
             })?
             .map_err(ApiError::unwritable)?;
-        if number > 0 {
+        body.extend_from_slice(&text);
+        to_write = next?;
+        if to_write.is_some() {
             body.push(b',');
         }
-        body.extend_from_slice(&written);
     }
     body.extend_from_slice(b"]}");
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
