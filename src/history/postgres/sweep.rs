@@ -117,7 +117,7 @@ async fn drop_piece(transaction: &Transaction<'_>, known: &mut Known, table: &st
 /// Drops the oldest hours of results until they take no more than `limit` bytes. The last one stays, whatever it takes.
 async fn sweep_bytes(transaction: &Transaction<'_>, known: &mut Known, limit: u64) -> Result<(), Fault> {
     if known.flavour == Flavour::Timescale {
-        let drop = "SELECT drop_chunks(cut, older_than => oldest.until) FROM unnest(ARRAY['result', 'finding']) AS cut,
+        let drop = "SELECT drop_chunks(cut, older_than => oldest.until) FROM unnest(ARRAY['result', 'finding']::regclass[]) AS cut,
                       (SELECT min(range_end) AS until FROM timescaledb_information.chunks WHERE hypertable_name = 'result'
                        HAVING count(*) > 1) AS oldest
                     WHERE hypertable_size('result') + hypertable_size('finding') > $1";

@@ -119,7 +119,9 @@ impl Writer {
             return Ok(Upkeep::Done);
         }
         let transaction = begin(&mut self.client, &mut self.known).await?;
-        let (known, sweep, idle_until) = (&mut self.known, &mut self.sweep, &mut self.idle_until);
+        // Put back once it is committed: what failed, or nobody waited for, is looked through again.
+        let mut sweep = std::mem::take(&mut self.sweep);
+        let (known, idle_until) = (&mut self.known, &mut self.idle_until);
         let done = async {
             if !is_idle {
                 match roll::step(&transaction, known, now.as_millisecond()).await? {
@@ -131,11 +133,9 @@ impl Writer {
             Ok(Upkeep::Done)
         };
         let done = done.await;
-        let done = end(transaction, &mut self.known, done).await;
-        if done.is_err() {
-            self.sweep = sweep::Sweep::default();
-        }
-        done
+        let done = end(transaction, &mut self.known, done).await?;
+        self.sweep = sweep;
+        Ok(done)
     }
 }
 
