@@ -165,7 +165,12 @@ impl Sqlite {
         order: impl FnOnce(&mut append::Writer) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
         let writer = self.writer.as_ref().ok_or(StoreError::Closed)?;
-        writer.call(order).await?.map_err(|fault| fault.at(&self.path))
+        let obey = |writer: &mut append::Writer| {
+            let done = order(writer)?;
+            writer.release()?;
+            Ok(done)
+        };
+        writer.call(obey).await?.map_err(|fault: Fault| fault.at(&self.path))
     }
 }
 

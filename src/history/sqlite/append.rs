@@ -190,6 +190,11 @@ impl Writer {
         Ok(if has_more { Upkeep::More } else { Upkeep::Done })
     }
 
+    /// Gives the pages back that the last transaction looked at. The kernel has them too.
+    pub(super) fn release(&self) -> Result<(), Fault> {
+        Ok(self.connection.release_memory()?)
+    }
+
     /// The connection for a transaction of another kind, with what is remembered of names.
     pub(super) fn parts(&mut self) -> (&mut Connection, &mut Names, &mut Names) {
         (&mut self.connection, &mut self.services, &mut self.containers)

@@ -50,6 +50,8 @@ impl Reading<'_> {
             connection: &transaction,
         })?;
         transaction.commit()?;
+        // The kernel has the pages too, and nobody may ask again for long.
+        connection.release_memory()?;
         Ok(answer)
     }
 
