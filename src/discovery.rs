@@ -5,6 +5,8 @@
 //! - `groups`: which containers are one service; one-off containers are none.
 //! - `words`: what the labels of a container say, one table for each of its checks.
 //! - `address`: where a check goes, from the container's name and its ports.
+//! - `needs`: what Compose says that a container waits for.
+//! - [`Remembered`]: what was learned of containers before, and shows no longer.
 //! - [`discover`]: the whole of it, a pure function of the containers. Keys and values are held against the schemas that
 //!   hold for the file ([`crate::settings::labels`]).
 
@@ -12,6 +14,8 @@ mod address;
 #[cfg(test)]
 pub(crate) mod fuzz;
 mod groups;
+mod needs;
+mod remembered;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,10 +28,9 @@ use health_monitor_actors::model::{
 use crate::settings::labels::{Defined, Labelled, Said};
 use crate::settings::{Discovered, Settings};
 use groups::Group;
+use needs::ENDS_WELL;
+pub use remembered::Remembered;
 use words::Words;
-
-/// Compose's condition for what does its work and ends.
-const ENDS_WELL: &str = "service_completed_successfully";
 
 /// What discovery looks at.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +39,8 @@ pub struct Scene<'a> {
     pub settings: &'a Settings,
     /// Every container there is.
     pub containers: &'a BTreeMap<ContainerKey, Arc<ContainerState>>,
-    /// Those that were seen running since the monitor's start.
-    pub seen_running: &'a BTreeSet<ContainerKey>,
+    /// What was learned of them, up to now.
+    pub remembered: &'a Remembered,
     /// The monitor's own container, which is watched only where a label says so.
     pub own_id: Option<&'a str>,
     /// The Compose project that the monitor belongs to, or is told to look in.
@@ -69,17 +72,16 @@ pub fn discover(scene: &Scene<'_>) -> Vec<Found> {
         return Vec::new();
     }
     let groups = groups::of(scene.containers.values());
-    let jobs: BTreeSet<(String, String)> = groups.iter().flat_map(Group::jobs_before_it).collect();
     let mut names = BTreeSet::new();
     let mut all = Vec::new();
-    for group in groups.iter().filter(|group| is_watched(group, &jobs, scene)) {
+    for group in groups.iter().filter(|group| is_watched(group, scene)) {
         all.extend(of_group(group, scene, &mut names));
     }
     all
 }
 
-/// The group is to be watched. `jobs` are the Compose services of which others say that they wait for their end.
-fn is_watched(group: &Group, jobs: &BTreeSet<(String, String)>, scene: &Scene<'_>) -> bool {
+/// The group is to be watched.
+fn is_watched(group: &Group, scene: &Scene<'_>) -> bool {
     let labels = &group.bearer().labels;
     match words::enabled(labels) {
         Some(is_enabled) => return is_enabled,
@@ -93,14 +95,15 @@ fn is_watched(group: &Group, jobs: &BTreeSet<(String, String)>, scene: &Scene<'_
     if is_own {
         return false;
     }
-    let is_job = group.compose.as_ref().is_some_and(|service| jobs.contains(service));
+    let is_job = |service| scene.remembered.is_job(service);
+    let is_job = group.compose.as_ref().is_some_and(is_job);
     if is_job && !group.members.iter().any(has_failed) {
         return false;
     }
     // Of replicas that Compose makes anew there may be none for a moment but those that are not started yet.
     let was_seen = |member: &Arc<ContainerState>| {
         member.status.has_processes()
-            || scene.seen_running.contains(&member.key)
+            || scene.remembered.ran(&member.key)
             || (member.status == ContainerStatus::Created && member.label(compose_labels::REPLACE).is_some())
     };
     match scene.settings.discovery.containers {
@@ -210,27 +213,11 @@ impl Group {
 
     /// What Compose says that the service needs, without what only has to have ended.
     fn compose_dependencies(&self) -> Option<Said> {
-        let lasting = self.needs().filter(|(_, condition)| *condition != ENDS_WELL);
+        let lasting = needs::of(self.bearer()).filter(|(_, condition)| *condition != ENDS_WELL);
         let value = lasting.map(|(service, _)| service).collect::<Vec<_>>().join(",");
         (!value.is_empty()).then(|| Said {
             label: compose_labels::DEPENDS_ON.to_owned(),
             value,
-        })
-    }
-
-    /// The Compose services, each with its project, that have to have ended well before this one starts.
-    fn jobs_before_it(&self) -> impl Iterator<Item = (String, String)> {
-        let jobs = self.needs().filter(|(_, condition)| *condition == ENDS_WELL);
-        jobs.filter_map(|(service, _)| Some((self.project()?.to_owned(), service.to_owned())))
-    }
-
-    /// What Compose says that the service waits for: another service, and what has to be true of it.
-    fn needs(&self) -> impl Iterator<Item = (&str, &str)> {
-        let needs = self.bearer().label(compose_labels::DEPENDS_ON).unwrap_or_default();
-        needs.split(',').filter_map(|need| {
-            let mut parts = need.split(':');
-            let (service, condition) = (parts.next()?.trim(), parts.next().unwrap_or_default());
-            (!service.is_empty()).then_some((service, condition))
         })
     }
 }

@@ -15,18 +15,19 @@ pub mod plan;
 pub mod reload;
 mod watched_files;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use health_monitor_actors::model::{Change, ChangeKind, ContainerKey, ServiceName, Snapshot};
+use health_monitor_actors::model::{Change, ChangeKind, ServiceName, Snapshot};
 use health_monitor_actors::probe::{Probe, ProbeTools};
 use health_monitor_actors::registry::{Define, Forget, GetSnapshot, Subscribe};
 use health_monitor_actors::supervisor::{Add, ChildContext, ChildSpec, Placement, Remove, Replace, Supervisor};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::discovery::Remembered;
 use crate::docker::Own;
 use crate::settings::{Settings, Sources};
 pub use desk::{Desk, Listing, Watching};
@@ -111,7 +112,7 @@ pub struct Roster {
     snapshot: Option<Arc<Snapshot>>,
     /// What these settings name, which is worked out once.
     configured: Option<(Arc<Settings>, Services)>,
-    seen_running: BTreeSet<ContainerKey>,
+    remembered: Remembered,
     /// The configuration is being read.
     is_reloading: bool,
     /// Somebody asked meanwhile; they are answered by the next reading.
@@ -141,7 +142,7 @@ impl Roster {
             files: WatchedFiles::default(),
             snapshot: None,
             configured: None,
-            seen_running: BTreeSet::new(),
+            remembered: Remembered::default(),
             is_reloading: false,
             waiting: Vec::new(),
         })
@@ -154,7 +155,7 @@ impl Roster {
         let nothing_yet = plan::Scene {
             settings: &settings,
             containers: &BTreeMap::new(),
-            seen_running: &BTreeSet::new(),
+            remembered: &Remembered::default(),
             own_id: None,
             project: None,
         };
@@ -174,7 +175,7 @@ impl Roster {
         let scene = plan::Scene {
             settings: &settings,
             containers: snapshot.map_or(&empty, |snapshot| &snapshot.containers),
-            seen_running: &self.seen_running,
+            remembered: &self.remembered,
             own_id: own.as_ref().and_then(|own| own.id.as_deref()),
             // Where containers are looked for is the engine's side, which does not change while the monitor runs.
             project: self
@@ -193,12 +194,7 @@ impl Roster {
 
     /// What the registry knows now.
     fn learn(&mut self, snapshot: Arc<Snapshot>) {
-        let running = snapshot
-            .containers
-            .values()
-            .filter(|container| container.status.has_processes());
-        self.seen_running.extend(running.map(|container| container.key.clone()));
-        self.seen_running.retain(|key| snapshot.containers.contains_key(key));
+        self.remembered.learn(&snapshot.containers);
         self.snapshot = Some(snapshot);
         self.refresh();
     }

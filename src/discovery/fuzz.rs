@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use health_monitor_actors::model::{ContainerKey, ContainerState, ContainerStatus};
 
-use super::{Scene, discover};
+use super::{Remembered, Scene, discover};
 use crate::settings::labels::PREFIX;
 use crate::settings::{Settings, Sources};
 
@@ -36,7 +36,7 @@ pub(crate) fn labels(bytes: &[u8]) {
     let found = discover(&Scene {
         settings: &SETTINGS,
         containers: &containers,
-        seen_running: &BTreeSet::new(),
+        remembered: &Remembered::default(),
         own_id: None,
         project: None,
     });

@@ -11,7 +11,7 @@ use crate::settings::Sources;
 struct World {
     settings: Settings,
     containers: BTreeMap<ContainerKey, Arc<ContainerState>>,
-    seen: BTreeSet<ContainerKey>,
+    remembered: Remembered,
 }
 
 impl World {
@@ -26,7 +26,7 @@ impl World {
         Self {
             settings: Settings::load(&sources).unwrap(),
             containers: BTreeMap::new(),
-            seen: BTreeSet::new(),
+            remembered: Remembered::default(),
         }
     }
 
@@ -53,17 +53,19 @@ impl World {
         self.has(name, &all)
     }
 
-    fn found(&self) -> Vec<Found> {
+    /// The monitor sees the containers as they are now.
+    fn found(&mut self) -> Vec<Found> {
+        self.remembered.learn(&self.containers);
         discover(&Scene {
             settings: &self.settings,
             containers: &self.containers,
-            seen_running: &self.seen,
+            remembered: &self.remembered,
             own_id: Some("own"),
             project: Some("shop"),
         })
     }
 
-    fn shown(&self) -> Vec<String> {
+    fn shown(&mut self) -> Vec<String> {
         let show = |found: Found| {
             let spec = &found.defined.definition.spec;
             format!(
@@ -77,7 +79,7 @@ impl World {
     }
 
     /// What is wrong, all of it.
-    fn problems(&self) -> Vec<String> {
+    fn problems(&mut self) -> Vec<String> {
         self.found()
             .into_iter()
             .flat_map(|found| found.defined.problems)
@@ -269,7 +271,6 @@ fn a_job_whose_end_others_wait_for_is_no_service_unless_it_fails() {
     let compose = "migrate:service_completed_successfully:false";
     world.composed("shop-web-1", "shop", "web", &[(compose_labels::DEPENDS_ON, compose)]);
     let job = world.composed("shop-migrate-1", "shop", "migrate", &[]).key.clone();
-    world.seen.insert(job.clone());
     for (status, exit_code, expected) in [
         (ContainerStatus::Running, None, &["web container -"][..]),
         (ContainerStatus::Exited, Some(0), &["web container -"]),
@@ -283,6 +284,40 @@ fn a_job_whose_end_others_wait_for_is_no_service_unless_it_fails() {
         (migrate.status, migrate.exit_code) = (status, exit_code);
         assert_eq!(world.shown(), expected, "{status:?} {exit_code:?}");
     }
+}
+
+#[test]
+fn a_job_stays_one_when_those_that_waited_for_it_are_made_anew_without_their_dependencies() {
+    let mut world = World::new("[discovery]\ncontainers = \"project\"\n");
+    let compose = "migrate:service_completed_successfully:false";
+    let web = world.composed("shop-web-1", "shop", "web", &[(compose_labels::DEPENDS_ON, compose)]);
+    let web = web.key.clone();
+    let job = world.composed("shop-migrate-1", "shop", "migrate", &[]).key.clone();
+    assert_eq!(world.shown(), ["web container -"], "it runs");
+    let ended = |world: &mut World, exit_code| {
+        let migrate = Arc::make_mut(world.containers.get_mut(&job).unwrap());
+        (migrate.status, migrate.exit_code) = (ContainerStatus::Exited, Some(exit_code));
+    };
+    ended(&mut world, 0);
+    Arc::make_mut(world.containers.get_mut(&web).unwrap()).labels = BTreeMap::from([
+        (compose_labels::PROJECT.to_owned(), "shop".to_owned()),
+        (compose_labels::SERVICE.to_owned(), "web".to_owned()),
+    ]);
+    assert_eq!(world.shown(), ["web container -"], "it ended well");
+    let known = std::mem::take(&mut world.remembered);
+    assert_eq!(world.shown(), ["web container -"], "a monitor that never saw it run");
+    world.remembered = known;
+    ended(&mut world, 1);
+    assert_eq!(world.shown(), ["web container -", "migrate container -"], "it failed");
+    ended(&mut world, 0);
+    let migrate = world.containers.remove(&job).unwrap();
+    assert_eq!(world.shown(), ["web container -"], "it is removed, and forgotten");
+    let again = ContainerState {
+        status: ContainerStatus::Running,
+        ..ContainerState::clone(&migrate)
+    };
+    world.containers.insert(job.clone(), Arc::new(again));
+    assert_eq!(world.shown(), ["web container -", "migrate container -"]);
 }
 
 #[test]
@@ -300,10 +335,14 @@ fn a_service_whose_replicas_are_all_made_anew_stays() {
 fn what_ran_once_stays_until_it_is_removed() {
     let mut world = World::new("[discovery]\ncontainers = \"running\"\n");
     let key = world.has("web", &[]).key.clone();
-    world.seen.insert(key);
-    world.has("web", &[]);
-    Arc::make_mut(world.containers.values_mut().next().unwrap()).status = ContainerStatus::Exited;
-    assert!(world.shown().contains(&"web container -".to_owned()));
+    assert_eq!(world.shown(), ["web container -"]);
+    Arc::make_mut(world.containers.get_mut(&key).unwrap()).status = ContainerStatus::Exited;
+    assert_eq!(world.shown(), ["web container -"]);
+    // Another of its name is not the one that ran.
+    world.containers.clear();
+    world.has("db", &[]);
+    world.has("web", &[]).status = ContainerStatus::Exited;
+    assert_eq!(world.shown(), ["db container -"]);
 }
 
 #[test]

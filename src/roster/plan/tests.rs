@@ -4,6 +4,7 @@ use health_monitor_actors::model::{ContainerKey, ContainerState, ContainerStatus
 use tempfile::TempDir;
 
 use super::*;
+use crate::discovery::Remembered;
 use crate::settings::Sources;
 
 struct World {
@@ -47,7 +48,7 @@ impl World {
         let scene = Scene {
             settings: &self.settings,
             containers: &self.containers,
-            seen_running: &BTreeSet::new(),
+            remembered: &Remembered::default(),
             own_id: None,
             project: None,
         };
