@@ -211,8 +211,14 @@ impl Roster {
         ctx.spawn(reading.into_actor(self).map(move |read, roster, ctx| {
             roster.is_reloading = false;
             let answer = match read {
-                Ok(Ok(settings)) => Ok(roster.take_over(settings)),
-                Ok(Err(rejected)) => Err(rejected),
+                Ok(Ok(settings)) => {
+                    roster.files.were_taken();
+                    Ok(roster.take_over(settings))
+                }
+                Ok(Err(unfit)) => {
+                    roster.files.were_rejected(unfit.files);
+                    Err(unfit.rejected)
+                }
                 Err(error) => Err(Rejected::new(format!("the configuration could not be read: {error}"))),
             };
             let triggers: Vec<&Trigger> = requests.iter().map(|request| &request.trigger).collect();
@@ -238,7 +244,8 @@ impl Roster {
     fn look_at_files(&mut self, ctx: &mut Context<Self>) {
         self.child.heart.expect_within(LOOK + SLACK);
         let sources = self.tools.sources.clone();
-        let beside = self.tools.desk.files();
+        let mut beside = self.tools.desk.files();
+        beside.extend(self.files.rejected());
         let looking = tokio::task::spawn_blocking(move || WatchedFiles::look(&sources, &beside));
         ctx.spawn(looking.into_actor(self).map(|looked, roster, ctx| {
             if let Ok(looked) = looked

@@ -140,7 +140,7 @@ impl Settings {
                 places: layers.places,
                 file: layers.file,
             }),
-            _ => Err(SettingsError::invalid(problems)),
+            _ => Err(SettingsError::invalid(problems).of_files(files_read)),
         }
     }
 

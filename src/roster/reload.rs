@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+use super::watched_files::{Looked, WatchedFiles};
 use crate::settings::schema::{API_KEYS, DEFAULTS_SECTION, DISCOVERY_SECTION, MAINTENANCE, SERVICES};
-use crate::settings::{Settings, SettingsError, Sources};
+use crate::settings::{Settings, Sources};
 
 /// Sections whose changes take effect while the monitor runs.
 const LIVE: [&str; 5] = [SERVICES, DEFAULTS_SECTION, DISCOVERY_SECTION, MAINTENANCE, API_KEYS];
@@ -71,13 +72,31 @@ pub struct ReloadStatus {
     pub needs_restart: Vec<String>,
 }
 
+/// A configuration that cannot be taken over.
+#[derive(Debug)]
+pub(super) struct Unfit {
+    pub(super) rejected: Rejected,
+    /// The files beside it, as they were before they were read.
+    pub(super) files: Looked,
+}
+
 /// Reads the configuration, all of it.
 ///
 /// # Errors
 ///
 /// What is wrong with it.
-pub(super) fn read(sources: &Sources) -> Result<Settings, Rejected> {
-    Settings::load(sources).map_err(|error: SettingsError| Rejected::new(error.to_string()))
+pub(super) fn read(sources: &Sources) -> Result<Settings, Unfit> {
+    let error = match Settings::load(sources) {
+        Ok(settings) => return Ok(settings),
+        Err(error) => error,
+    };
+    // Only now it is known which files belong to it. So that none is set right unseen, they are looked at, and then all is
+    // read again.
+    let files = WatchedFiles::look(sources, error.files());
+    Settings::load(sources).map_err(|error| Unfit {
+        rejected: Rejected::new(error.to_string()),
+        files,
+    })
 }
 
 /// The keys of sections that do not change while the monitor runs and that differ from those it was started with.

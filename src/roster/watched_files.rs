@@ -17,6 +17,9 @@ pub(super) struct WatchedFiles {
     read: Option<Looked>,
     /// What the last look saw.
     last: Option<Looked>,
+    /// The files beside a configuration that was rejected, as they were before it was read: where one of them is set right,
+    /// or comes at last, it is to be read again.
+    rejected: BTreeMap<PathBuf, Option<Stamp>>,
 }
 
 /// What one look saw.
@@ -64,9 +67,28 @@ impl WatchedFiles {
         if !is_at_rest {
             return false;
         }
-        let differs = read.differs_from(&looked);
+        let differs = read.differs_from(&looked) || is_other(&self.rejected, &looked.beside);
+        for (file, stamp) in &mut self.rejected {
+            // What differs is told once.
+            *stamp = looked.beside.get(file).copied().unwrap_or(*stamp);
+        }
         *read = looked;
         differs
+    }
+
+    /// What was read was not taken over; its files were these.
+    pub(super) fn were_rejected(&mut self, files: Looked) {
+        self.rejected = files.beside;
+    }
+
+    /// What was read was taken over.
+    pub(super) fn were_taken(&mut self) {
+        self.rejected.clear();
+    }
+
+    /// The files beside the configuration that was rejected last, if that is the last that was read.
+    pub(super) fn rejected(&self) -> impl Iterator<Item = PathBuf> {
+        self.rejected.keys().cloned()
     }
 }
 
@@ -76,12 +98,14 @@ impl Looked {
     /// A file has other content. One that stands beside the configuration for the first time, or no longer, does not: that
     /// follows from what was read.
     fn differs_from(&self, later: &Self) -> bool {
-        let is_other = |(file, stamp): (&PathBuf, &Option<Stamp>)| {
-            let later = later.beside.get(file);
-            later.is_some_and(|later| later != stamp)
-        };
-        self.configuration != later.configuration || self.beside.iter().any(is_other)
+        self.configuration != later.configuration || is_other(&self.beside, &later.beside)
     }
+}
+
+/// One of these files, where it was looked at later too, is another by then.
+fn is_other(files: &BTreeMap<PathBuf, Option<Stamp>>, later: &BTreeMap<PathBuf, Option<Stamp>>) -> bool {
+    let mut both = files.iter().filter_map(|(file, stamp)| Some((stamp, later.get(file)?)));
+    both.any(|(stamp, later)| stamp != later)
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {
@@ -188,5 +212,23 @@ mod tests {
         assert!(!scene.look_beside(&["secret"]));
         assert!(scene.look_beside(&["secret"]));
         assert!(!scene.look() && !scene.look());
+    }
+
+    #[test]
+    fn a_file_that_a_rejected_configuration_lacks_is_awaited() {
+        let mut scene = Scene::of("a.toml");
+        fs::write(scene.path("a.toml"), "one").unwrap();
+        assert!(!scene.look() && !scene.look());
+        let missing = scene.path("secret");
+        let lacks = WatchedFiles::look(&scene.sources, std::slice::from_ref(&missing));
+        scene.watched.were_rejected(lacks);
+        assert_eq!(scene.watched.rejected().collect::<Vec<_>>(), [missing]);
+        // It comes before anybody looked for it.
+        fs::write(scene.path("secret"), "one").unwrap();
+        assert!(!scene.look_beside(&["secret"]));
+        assert!(scene.look_beside(&["secret"]));
+        assert!(!scene.look_beside(&["secret"]), "it is told once");
+        scene.watched.were_taken();
+        assert_eq!(scene.watched.rejected().count(), 0);
     }
 }

@@ -60,6 +60,8 @@ pub enum SettingsError {
     Invalid {
         /// All that is wrong, in the order of their places.
         problems: Vec<Problem>,
+        /// The files beside the configuration that were read for it, or were to be: it may be one of them that is wrong.
+        files: Vec<PathBuf>,
     },
 }
 
@@ -95,7 +97,26 @@ impl SettingsError {
         // Files come before variables in `Place`, and the one file there is goes by line.
         problems.sort();
         problems.dedup();
-        Self::Invalid { problems }
+        Self::Invalid {
+            problems,
+            files: Vec::new(),
+        }
+    }
+
+    /// The files beside the configuration in which what is wrong may be set right.
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            SettingsError::Invalid { files, .. } => files,
+            _ => &[],
+        }
+    }
+
+    /// The same, after these files were read.
+    pub(super) fn of_files(self, read: Vec<PathBuf>) -> Self {
+        match self {
+            SettingsError::Invalid { problems, .. } => SettingsError::Invalid { problems, files: read },
+            other => other,
+        }
     }
 }
 
