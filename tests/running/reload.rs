@@ -7,8 +7,9 @@ use health_monitor_test_support::authority::{Authority, write};
 use health_monitor_test_support::stack::wait::until;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
-use crate::{Keyed, SEEN, hang_up, listener, tcp};
+use crate::{Keyed, PROGRAM, SEEN, hang_up, listener, tcp};
 
 #[actix_web::test]
 async fn a_reload_changes_what_differs_and_leaves_the_rest_alone() {
@@ -235,6 +236,135 @@ async fn a_reload_keeps_the_streaks_of_what_stays() {
     }
     assert_eq!(check().await["pending"]["seen"], 2, "the streak goes on");
     assert_eq!(keyed.successes("web").await, 1);
+}
+
+/// What the history holds of one service, as an export says it, in the order of time.
+async fn kept(keyed: &Keyed, service: &str) -> Vec<Value> {
+    let output = Command::new(PROGRAM)
+        .current_dir(keyed.monitor.folder.path())
+        .env("HEALTH_MONITOR__HISTORY__PATH", "history.db")
+        .args(["--config", "monitor.toml", "history", "export"])
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let records = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    records.filter(|record| record["service"] == service).collect()
+}
+
+/// Its results among them.
+fn results(kept: &[Value]) -> Vec<Value> {
+    kept.iter()
+        .filter(|record| record["record"] == "result")
+        .cloned()
+        .collect()
+}
+
+#[actix_web::test]
+async fn the_store_shows_no_trace_of_reloads_in_what_stays() {
+    let (_one, first) = listener();
+    let (_two, second) = listener();
+    let every_two = "interval = \"2s\"\ntimeout = \"900ms\"\n";
+    let stays = tcp("stays", first, every_two);
+    let keyed = Keyed::start(&format!("{stays}{}", tcp("goes", second, every_two))).await;
+    let more_than = async |count: usize| {
+        until("another result in the store", SEEN, async || {
+            let kept = kept(&keyed, "stays").await;
+            let found = results(&kept).len();
+            if found > count {
+                Ok(kept)
+            } else {
+                Err(found.to_string())
+            }
+        })
+        .await
+    };
+    let mut before = results(&more_than(1).await);
+    for (others, changed) in [
+        (tcp("comes", second, every_two), "added"),
+        (
+            tcp("comes", second, &format!("{every_two}critical = false\n")),
+            "changed",
+        ),
+        (String::new(), "removed"),
+    ] {
+        fs::write(keyed.monitor.file(), keyed.text(&format!("{stays}{others}"))).unwrap();
+        let (status, answer) = keyed.monitor.request(Method::POST, "/config/reload", None).await;
+        assert_eq!((status, &answer[changed]), (200, &json!(["comes"])), "{answer}");
+        let after = results(&more_than(before.len()).await);
+        assert_eq!(
+            after[..before.len()],
+            before,
+            "what was kept before the reload stays as it was"
+        );
+        before = after;
+    }
+    let kept = kept(&keyed, "stays").await;
+    let times: Vec<jiff::Timestamp> = results(&kept)
+        .iter()
+        .map(|result| result["at"].as_str().unwrap().parse().unwrap())
+        .collect();
+    for pair in times.windows(2) {
+        // One result in each interval: a probe that begins anew asks at once, and one that lost its place skips some.
+        let apart = pair[1].duration_since(pair[0]).as_secs_f64();
+        assert!((1.1..2.9).contains(&apart), "{apart} s between results: {times:?}");
+    }
+    let changes = kept.iter().filter(|record| record["record"] == "change").count();
+    assert_eq!(changes, 1, "it became healthy, and nothing since: {kept:?}");
+    let history = keyed.monitor.get("/services/stays/history?from=5m&step=1m").await;
+    let points = history["points"].as_array().unwrap();
+    let sum = |field: &str| points.iter().filter_map(|point| point[field].as_u64()).sum::<u64>();
+    assert!(sum("checks") >= times.len() as u64, "{history}");
+    assert_eq!(sum("failures"), 0, "{history}");
+}
+
+#[actix_web::test]
+async fn what_a_rejected_configuration_lacks_is_awaited() {
+    let (_open, address) = listener();
+    let plain = tcp("plain", address, "");
+    let keyed = Keyed::start(&plain).await;
+    let folder = keyed.monitor.folder.path();
+    let services = format!(
+        "{plain}[services.db]\ncheck = \"postgres\"\naddress = \"{address}\"\ncontainer = \"\"\nuser = \"me\"\n\
+         password_file = \"password\"\nca_file = \"ca.pem\"\ntls = \"require\"\ntimeout = \"100ms\"\n"
+    );
+    fs::write(keyed.monitor.file(), keyed.text(&services)).unwrap();
+    let rejected_for = async |what: &str| {
+        until(&format!("rejected for {what}"), SEEN, async || {
+            let ready = keyed.monitor.get("/readyz").await;
+            let problem = ready["configuration"]["problem"].as_str().unwrap_or_default();
+            if problem.contains(what) {
+                Ok(())
+            } else {
+                Err(ready.to_string())
+            }
+        })
+        .await;
+    };
+    let (status, answer) = keyed.monitor.request(Method::POST, "/config/reload", None).await;
+    assert_eq!(status, 422, "{answer}");
+    rejected_for("services.db.password_file").await;
+    assert_eq!(keyed.service_names().await, ["plain"]);
+
+    // Nobody says that it is there now, nor that it holds something now.
+    fs::write(folder.join("password"), "").unwrap();
+    rejected_for("is empty; it must hold the secret").await;
+    fs::write(folder.join("password"), "one").unwrap();
+    rejected_for("services.db.ca_file").await;
+    write(folder, "new.pem", &Authority::generate().pem());
+    fs::rename(folder.join("new.pem"), folder.join("ca.pem")).unwrap();
+    until("the configuration holds", SEEN, async || {
+        let names = keyed.service_names().await;
+        if names == ["db", "plain"] {
+            Ok(())
+        } else {
+            Err(keyed.monitor.log())
+        }
+    })
+    .await;
+    let ready = keyed.monitor.get("/readyz").await;
+    assert_eq!(ready["configuration"]["problem"], Value::Null);
 }
 
 #[actix_web::test]
