@@ -75,7 +75,8 @@ pub(super) const SCHEMA: &[Key] = &[
     tls::CERTIFICATE_WARNING,
 ];
 
-#[derive(Debug, Deserialize)]
+/// It cannot be printed: URLs and bodies hold secrets.
+#[derive(Deserialize)]
 struct Settings {
     /// What to ask for.
     url: String,

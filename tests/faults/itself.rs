@@ -8,6 +8,7 @@ mod clock;
 mod endless;
 mod ends;
 mod exhausted;
+mod secrets;
 
 use crate::fault::Fault;
 
@@ -16,6 +17,7 @@ const GROUP: &str = "itself";
 pub(crate) fn faults() -> Vec<Fault> {
     let parts = [
         checks::faults(),
+        secrets::faults(),
         actors::faults(),
         exhausted::faults(),
         clock::faults(),

@@ -9,6 +9,7 @@ mod checks;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use health_monitor::settings::{Settings, Sources};
 use health_monitor::{app, telemetry};
@@ -56,12 +57,14 @@ pub(crate) fn main(configuration: &str) -> ExitCode {
     let sources = Sources::of_process(Some(file));
     let mut settings = Settings::load(&sources).expect("a valid configuration");
     let log = telemetry::start(&settings.log, None).expect("the only log");
+    // As careless code would put them into a message.
+    let printed: Arc<str> = format!("{settings:#?}").into();
     let ended = actix::System::new().block_on(async {
         let faulty = settings.services.iter_mut();
         let faulty = faulty.filter(|service| service.spec.name.as_str().starts_with(FAULTY));
         let faulty: Vec<_> = faulty
             .map(|service| {
-                service.check = checks::misbehaving(service.check.clone(), switch.clone());
+                service.check = checks::misbehaving(service.check.clone(), switch.clone(), printed.clone());
                 service.clone()
             })
             .collect();

@@ -19,6 +19,8 @@ const TASKS: usize = 100;
 struct Misbehaving {
     well: Arc<dyn Check>,
     switch: Switch,
+    /// All settings, as `Debug` prints them.
+    settings: Arc<str>,
     leaked: Mutex<Leaked>,
 }
 
@@ -29,10 +31,11 @@ struct Leaked {
 }
 
 /// Puts one in the place of another.
-pub(super) fn misbehaving(well: Arc<dyn Check>, switch: Switch) -> Arc<dyn Check> {
+pub(super) fn misbehaving(well: Arc<dyn Check>, switch: Switch, settings: Arc<str>) -> Arc<dyn Check> {
     Arc::new(Misbehaving {
         well,
         switch,
+        settings,
         leaked: Mutex::default(),
     })
 }
@@ -56,6 +59,7 @@ impl Check for Misbehaving {
     async fn attempt(&self, attempt: &Attempt) -> Result<Finding, CheckFailure> {
         match self.switch.fault().as_deref() {
             Some("check panics") => panic!("injected into a check"),
+            Some("check panics with all settings") => panic!("injected with {}", self.settings),
             Some("check panics twice") => std::panic::panic_any(Bomb),
             Some("check hangs") => std::future::pending().await,
             Some("check blocks") => {
