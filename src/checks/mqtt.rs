@@ -33,7 +33,7 @@ const CONNACK: u8 = 0x20;
 const KEEP_ALIVE: u16 = 30;
 
 /// What may be set.
-pub(super) const SCHEMA: &[Key] = &[
+pub(super) const SCHEMA: &[Key] = tls::with_keys![
     Key::new("address", KeyKind::HostPort, "where the broker listens, as host:port").required(),
     Key::new("user", KeyKind::Text, "user to log in as"),
     Key::new("password", KeyKind::Secret, "password to log in with"),
@@ -42,12 +42,6 @@ pub(super) const SCHEMA: &[Key] = &[
         KeyKind::Text,
         "publish a message under this topic each time, not retained, and wait until it comes back",
     ),
-    tls::TLS,
-    tls::CA_FILE,
-    tls::CERTIFICATE_FILE,
-    tls::KEY_FILE,
-    tls::SERVER_NAME,
-    tls::CERTIFICATE_WARNING,
 ];
 
 #[derive(Debug, Deserialize)]
@@ -60,11 +54,8 @@ struct Settings {
     password: Option<Secret>,
     /// Topic under which a message is sent to oneself; none is where it is left out.
     topic: Option<String>,
-    /// Connect with TLS.
-    #[serde(default)]
-    tls: bool,
     #[serde(flatten)]
-    tls_settings: tls::Settings,
+    tls: tls::Wanted,
 }
 
 struct MqttCheck {
@@ -88,7 +79,7 @@ pub(super) fn build(values: &Values) -> Result<Arc<dyn Check>, InvalidValue> {
             format!("`{topic}` cannot be published to: it must not be empty, begin with $ or hold + or #"),
         ));
     }
-    let tls = tls::wanted(settings.tls, &settings.tls_settings, settings.address.host())?;
+    let tls = settings.tls.connector(settings.address.host())?;
     Ok(Arc::new(MqttCheck {
         settings,
         tls,

@@ -20,7 +20,7 @@ use crate::settings::values::{InvalidValue, Values};
 const ANSWER_LIMIT: usize = 16 * 1024;
 
 /// What may be set.
-pub(super) const SCHEMA: &[Key] = &[
+pub(super) const SCHEMA: &[Key] = tls::with_keys![
     Key::new("address", KeyKind::HostPort, "where to connect to, as host:port").required(),
     Key::new("send", KeyKind::Text, "text to send once connected, line ends included"),
     Key::new(
@@ -28,12 +28,6 @@ pub(super) const SCHEMA: &[Key] = &[
         KeyKind::Text,
         "text that must come back, anywhere in the first 16 KiB",
     ),
-    tls::TLS,
-    tls::CA_FILE,
-    tls::CERTIFICATE_FILE,
-    tls::KEY_FILE,
-    tls::SERVER_NAME,
-    tls::CERTIFICATE_WARNING,
 ];
 
 #[derive(Debug, Deserialize)]
@@ -44,11 +38,8 @@ struct Settings {
     send: Option<String>,
     /// Text that must come back; nothing is read where it is left out.
     expect: Option<String>,
-    /// Connect with TLS.
-    #[serde(default)]
-    tls: bool,
     #[serde(flatten)]
-    tls_settings: tls::Settings,
+    tls: tls::Wanted,
 }
 
 struct TcpCheck {
@@ -64,7 +55,7 @@ struct TcpCheck {
 pub(super) fn build(values: &Values) -> Result<Arc<dyn Check>, InvalidValue> {
     let settings: Settings = values.read()?;
     let accepts = format!("{} accepts connections", settings.address);
-    let tls = tls::wanted(settings.tls, &settings.tls_settings, settings.address.host())?;
+    let tls = settings.tls.connector(settings.address.host())?;
     Ok(Arc::new(TcpCheck {
         address: settings.address,
         send: settings.send,

@@ -67,6 +67,26 @@ pub(super) const CERTIFICATE_WARNING: Key = Key::new(
 )
 .default("14d");
 
+/// Whether a check speaks TLS, where that is its own key.
+pub(super) const TLS: Key = Key::new("tls", KeyKind::Bool, "connect with TLS").default("false");
+
+/// The schema of a check that may speak TLS: its own keys, then these, which [`Wanted`] is read from.
+macro_rules! with_keys {
+    ($($own:expr),* $(,)?) => {
+        &[
+            $($own,)*
+            $crate::checks::tls::TLS,
+            $crate::checks::tls::CA_FILE,
+            $crate::checks::tls::CERTIFICATE_FILE,
+            $crate::checks::tls::KEY_FILE,
+            $crate::checks::tls::SERVER_NAME,
+            $crate::checks::tls::CERTIFICATE_WARNING,
+        ]
+    };
+}
+
+pub(super) use with_keys;
+
 /// Seconds in a day.
 const DAY: i64 = 86_400;
 
@@ -84,6 +104,16 @@ pub(super) struct Settings {
     /// A certificate that expires within this time is a warning.
     #[serde(default = "two_weeks", with = "duration")]
     pub(super) certificate_warning: Duration,
+}
+
+/// The same, with the key that says whether TLS is spoken.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Wanted {
+    /// Connect with TLS.
+    #[serde(default)]
+    tls: bool,
+    #[serde(flatten)]
+    settings: Settings,
 }
 
 /// Makes TLS connections to one server.
@@ -112,6 +142,22 @@ pub(super) struct Shown {
 
 fn two_weeks() -> Duration {
     Duration::from_secs(14 * 86_400)
+}
+
+// === impl Wanted ===
+
+impl Wanted {
+    /// Makes TLS connections to this host, where they are wanted.
+    ///
+    /// # Errors
+    ///
+    /// Names the key whose file cannot be used.
+    pub(super) fn connector(&self, host: &str) -> Result<Option<Tls>, InvalidValue> {
+        match self.tls {
+            true => Tls::new(&self.settings, host).map(Some),
+            false => Ok(None),
+        }
+    }
 }
 
 // === impl Tls ===
@@ -208,21 +254,6 @@ impl Tls {
             ),
             ..finding
         }
-    }
-}
-
-/// Whether a check speaks TLS, where that is its own key.
-pub(super) const TLS: Key = Key::new("tls", KeyKind::Bool, "connect with TLS").default("false");
-
-/// Makes TLS connections where `tls` says so.
-///
-/// # Errors
-///
-/// Names the key whose file cannot be used.
-pub(super) fn wanted(tls: bool, settings: &Settings, host: &str) -> Result<Option<Tls>, InvalidValue> {
-    match tls {
-        true => Tls::new(settings, host).map(Some),
-        false => Ok(None),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::settings::key::{Key, KeyKind};
 use crate::settings::values::{InvalidValue, Values};
 
 /// What may be set.
-pub(super) const SCHEMA: &[Key] = &[
+pub(super) const SCHEMA: &[Key] = tls::with_keys![
     Key::new("address", KeyKind::HostPort, "the server's client port, as host:port").required(),
     Key::new(
         "session_interval",
@@ -35,12 +35,6 @@ pub(super) const SCHEMA: &[Key] = &[
         "how often to open a session, each a write of the ensemble",
     )
     .default("60s"),
-    tls::TLS,
-    tls::CA_FILE,
-    tls::CERTIFICATE_FILE,
-    tls::KEY_FILE,
-    tls::SERVER_NAME,
-    tls::CERTIFICATE_WARNING,
 ];
 
 #[derive(Debug, Deserialize)]
@@ -50,11 +44,8 @@ struct Settings {
     /// From one session to the next, unless `srvr` is refused.
     #[serde(default = "one_minute", with = "duration")]
     session_interval: Duration,
-    /// Connect with TLS.
-    #[serde(default)]
-    tls: bool,
     #[serde(flatten)]
-    tls_settings: tls::Settings,
+    tls: tls::Wanted,
 }
 
 struct ZooKeeperCheck {
@@ -71,7 +62,7 @@ fn one_minute() -> Duration {
 /// Makes the check.
 pub(super) fn build(values: &Values) -> Result<Arc<dyn Check>, InvalidValue> {
     let settings: Settings = values.read()?;
-    let tls = tls::wanted(settings.tls, &settings.tls_settings, settings.address.host())?;
+    let tls = settings.tls.connector(settings.address.host())?;
     Ok(Arc::new(ZooKeeperCheck {
         settings,
         tls,
